@@ -1,0 +1,43 @@
+"""A track on the 0.5 s grid and at image times (DEFINITIONS, "Tracks and motion")."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+STEP_S = 0.5
+MAX_GAP_S = 1.0
+
+
+def time_grid(start_ns: int, end_ns: int, step_s: float = STEP_S) -> np.ndarray:
+    """(G,) int64 nanoseconds: start, start + step, …, plus the end itself when it is not on the grid."""
+    step = round(step_s * 1e9)
+    grid = np.arange(start_ns, end_ns + 1, step, dtype=np.int64)
+    return grid if grid[-1] == end_ns else np.append(grid, np.int64(end_ns))
+
+
+def positions_at(times_ns: np.ndarray, values: np.ndarray, query_ns: np.ndarray) -> np.ndarray:
+    """Linear interpolation of (N, D) values at (Q,) times: (Q, D). Outside the track it holds the nearest end.
+
+    Times are taken relative to the first before they become floats: nanoseconds since 1970 exceed 2**53.
+    """
+    origin = times_ns[0]
+    at = (np.asarray(query_ns) - origin).astype(np.float64)
+    known = (times_ns - origin).astype(np.float64)
+    return np.stack([np.interp(at, known, column) for column in values.T], axis=-1)
+
+
+def rotations_at(times_ns: np.ndarray, rotations: np.ndarray, query_ns: np.ndarray) -> np.ndarray:
+    """Spherical interpolation of (N, 3, 3) rotations at (Q,) times: (Q, 3, 3). Ends hold outside the track."""
+    if len(times_ns) == 1:
+        return np.repeat(rotations, len(query_ns), axis=0)
+    at = (np.clip(query_ns, times_ns[0], times_ns[-1]) - times_ns[0]).astype(np.float64)
+    return Slerp((times_ns - times_ns[0]).astype(np.float64), Rotation.from_matrix(rotations))(at).as_matrix()
+
+
+def runs_without_gaps(times_ns: np.ndarray, max_gap_s: float = MAX_GAP_S) -> list[tuple[int, int]]:
+    """First and last index (inclusive) of every run of (N,) times whose steps are at most `max_gap_s`."""
+    cuts = np.flatnonzero(np.diff(times_ns) > round(max_gap_s * 1e9))
+    starts = np.concatenate([[0], cuts + 1])
+    ends = np.concatenate([cuts, [len(times_ns) - 1]])
+    return [(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
