@@ -12,6 +12,8 @@ from enum import Enum
 import numpy as np
 from scipy.spatial.distance import pdist
 
+from st_vlm.kinematics.resampling import interpolate
+
 KMH_PER_MS = 3.6
 
 
@@ -65,8 +67,8 @@ def fastest_second(times_s: np.ndarray, points: np.ndarray) -> float:
     """
     window = min(1.0, times_s[-1] - times_s[0])
     starts = np.append(times_s[times_s <= times_s[-1] - window], times_s[-1] - window)
-    at = [np.stack([np.interp(t, times_s, axis) for axis in points.T], -1) for t in (starts, starts + window)]
-    return float(np.linalg.norm(at[1] - at[0], axis=-1).max())
+    steps = interpolate(times_s, points, starts + window) - interpolate(times_s, points, starts)
+    return float(np.linalg.norm(steps, axis=-1).max())
 
 
 def static_test(

@@ -22,9 +22,14 @@ def positions_at(times_ns: np.ndarray, values: np.ndarray, query_ns: np.ndarray)
     Times are taken relative to the first before they become floats: nanoseconds since 1970 exceed 2**53.
     """
     origin = times_ns[0]
-    at = (np.asarray(query_ns) - origin).astype(np.float64)
-    known = (times_ns - origin).astype(np.float64)
-    return np.stack([np.interp(at, known, column) for column in values.T], axis=-1)
+    return interpolate(
+        (times_ns - origin).astype(np.float64), values, (np.asarray(query_ns) - origin).astype(np.float64)
+    )
+
+
+def interpolate(times_s: np.ndarray, values: np.ndarray, query_s: np.ndarray) -> np.ndarray:
+    """Linear interpolation of (N, D) values, known at (N,) times, at (Q,) times: (Q, D). Ends hold outside."""
+    return np.stack([np.interp(query_s, times_s, column) for column in values.T], axis=-1)
 
 
 def rotations_at(times_ns: np.ndarray, rotations: np.ndarray, query_ns: np.ndarray) -> np.ndarray:

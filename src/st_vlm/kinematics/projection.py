@@ -1,0 +1,177 @@
+"""World to image: points and boxes through a pinhole camera with or without lens distortion.
+
+Camera frame: x right, y down, z forward (OpenCV). Pixels: (0, 0) is the image's upper left corner.
+Lens models: OpenCV's radial one, r' = r (1 + k1 r^2 + k2 r^4 + k3 r^6) with r = tan(theta), and Kannala and Brandt's
+(2006), theta' = theta (1 + k0 theta^2 + … + k3 theta^8).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from st_vlm.errors import InputError
+from st_vlm.kinematics.poses import invert, transform
+
+NEAR_M = 0.1
+
+# Corners by bits: 4 = front, 2 = left, 1 = top. An edge joins two corners that differ in one bit.
+_CORNER_SIGNS = np.array([[(i >> 2 & 1), (i >> 1 & 1), (i & 1)] for i in range(8)]) - 0.5
+_EDGES = np.array([(a, a | bit) for bit in (4, 2, 1) for a in range(8) if not a & bit])
+# Distortion bends an edge: it is followed at this many points, a straight one at its ends.
+_POINTS_ON_BENT_EDGE = 9
+
+
+class Lens(Protocol):
+    """What projection needs of a camera; `st_vlm.recordings.Camera` has it."""
+
+    intrinsics: np.ndarray
+    size: tuple[int, int]
+    distortion: str
+    distortion_coefficients: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectedBoxes:
+    """Boxes as one camera sees them.
+
+    Attributes:
+        boxes: (N, 4) x1, y1, x2, y2 in pixels around the part in front of the camera, reaching beyond the image where
+            the object does; NaN when the object is wholly behind.
+        clipped: (N, 4) the same cut to the image; NaN when nothing of it is inside.
+        truncation: (N,) share of `boxes` outside the image, 0-1; 1 when wholly outside or behind.
+        depth: (N,) z of the centre in the camera frame, metres; negative behind the camera.
+    """
+
+    boxes: np.ndarray
+    clipped: np.ndarray
+    truncation: np.ndarray
+    depth: np.ndarray
+
+
+def box_corners(centres: np.ndarray, sizes: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """The eight corners of cuboids, in the frame of their centres.
+
+    Args:
+        centres: (N, 3) metres.
+        sizes: (N, 3) length (x), width (y), height (z) in metres.
+        rotations: (N, 3, 3) from the box's own axes.
+
+    Returns:
+        (N, 8, 3). Corner 0 is rear right bottom; adding 4, 2, 1 to the index goes to the front, the left, the top.
+    """
+    return np.einsum("nij,nkj->nki", rotations, _CORNER_SIGNS * sizes[:, None]) + centres[:, None]
+
+
+def project_points(
+    points_world: np.ndarray,
+    world_from_camera: np.ndarray,
+    intrinsics: np.ndarray,
+    distortion: str = "none",
+    coefficients: tuple[float, ...] = (),
+) -> tuple[np.ndarray, np.ndarray]:
+    """World points to pixels.
+
+    A lens polynomial holds within the field it was fitted on, and folds back at some angle; beyond that angle it is
+    continued with slope one, so that what lies far outside the view never lands in the image.
+
+    Args:
+        points_world: (..., 3) metres.
+        world_from_camera: (4, 4) pose, or (..., 4, 4) that broadcasts against the points.
+        intrinsics: (3, 3) pixels.
+        distortion: `none`, `radial` or `kannala_brandt`.
+        coefficients: k1, k2, k3 or k0, k1, k2, k3; trailing ones may be left out.
+
+    Returns:
+        (..., 2) pixels, NaN for points that are not in front of the camera; and (...) depths z in metres.
+
+    Raises:
+        InputError: An unknown lens model.
+    """
+    points = transform(invert(world_from_camera), points_world)
+    return _pixels(points, intrinsics, distortion, coefficients), points[..., 2]
+
+
+def project_boxes(
+    centres: np.ndarray, sizes: np.ndarray, rotations: np.ndarray, world_from_camera: np.ndarray, camera: Lens
+) -> ProjectedBoxes:
+    """Cuboids to the image boxes around them. Edges that pass the camera are cut at a near plane of 0.1 m.
+
+    Args:
+        centres, sizes, rotations: (N, 3) world frame, (N, 3) length, width, height, and (N, 3, 3) world from box.
+        world_from_camera: (4, 4) one pose, or (N, 4, 4) a pose for each box (one object through a clip).
+        camera: Intrinsics, image size and lens.
+    """
+    camera_from_world = invert(world_from_camera)
+    corners = transform(camera_from_world[..., None, :, :], box_corners(centres, sizes, rotations))
+    start, end = corners[:, _EDGES[:, 0]], corners[:, _EDGES[:, 1]]
+    start, end = _cut_at_near_plane(start, end), _cut_at_near_plane(end, start)
+    share = np.linspace(0, 1, 2 if camera.distortion == "none" else _POINTS_ON_BENT_EDGE)[:, None]
+    outline = start[:, :, None] * (1 - share) + end[:, :, None] * share
+    uv = _pixels(outline, camera.intrinsics, camera.distortion, camera.distortion_coefficients).reshape(
+        len(centres), -1, 2
+    )
+
+    # An infinity instead of NaN lets min and max pass over the parts that are behind.
+    hidden = np.isnan(uv)
+    low, high = np.where(hidden, np.inf, uv).min(axis=1), np.where(hidden, -np.inf, uv).max(axis=1)
+    behind = np.isinf(low[:, :1])
+    boxes = np.where(behind, np.nan, np.concatenate([low, high], axis=1))
+    clipped = np.clip(boxes, 0, np.tile(np.asarray(camera.size, np.float64), 2))
+    inside = _area(clipped) > 0
+    truncation = np.ones(len(centres))
+    truncation[inside] = 1 - _area(clipped[inside]) / _area(boxes[inside])
+    clipped[~inside] = np.nan
+    return ProjectedBoxes(boxes, clipped, truncation, transform(camera_from_world, centres)[..., 2])
+
+
+def _pixels(
+    points: np.ndarray, intrinsics: np.ndarray, distortion: str, coefficients: tuple[float, ...]
+) -> np.ndarray:
+    """(..., 3) points in the camera frame to (..., 2) pixels; NaN where z <= 0."""
+    depth = points[..., 2]
+    in_front = depth > 0
+    plane = points[..., :2] / np.where(in_front, depth, np.nan)[..., None]
+    radius = np.linalg.norm(plane, axis=-1)
+    if distortion == "radial":
+        bent = _odd_polynomial(radius, coefficients)
+    elif distortion == "kannala_brandt":
+        bent = _odd_polynomial(np.arctan(radius), coefficients)
+    elif distortion == "none":
+        bent = radius
+    else:
+        raise InputError(f"Unknown lens model {distortion!r}: it is none, radial or kannala_brandt.")
+    scale = np.divide(bent, radius, out=np.ones_like(radius), where=radius > 1e-12)
+    return (plane * scale[..., None]) @ intrinsics[:2, :2].T + intrinsics[:2, 2]
+
+
+def _odd_polynomial(x: np.ndarray, coefficients: tuple[float, ...]) -> np.ndarray:
+    """x (1 + c0 x^2 + c1 x^4 + …) for x >= 0 up to where it stops rising, from there on with slope one."""
+    powers = np.array([1.0, *coefficients])
+    slope = powers * np.arange(1, 2 * len(powers), 2)
+    turns = np.roots(slope[::-1])
+    turns = turns.real[(np.abs(turns.imag) < 1e-9) & (turns.real > 0)]
+    limit = np.sqrt(turns.min()) if len(turns) else np.inf
+    held = np.minimum(x, limit)
+    return held * np.polyval(powers[::-1], held**2) + (x - held)
+
+
+def _cut_at_near_plane(ends: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(..., 3) ends of edges, moved along the edge to the near plane where they lie behind it.
+
+    An edge with both ends behind stays where it is but gets a negative depth, so that it has no pixels.
+    """
+    depth, other_depth = ends[..., 2:], others[..., 2:]
+    crosses = (depth < NEAR_M) & (other_depth >= NEAR_M)
+    share = np.divide(NEAR_M - depth, other_depth - depth, out=np.zeros_like(depth), where=crosses)
+    moved = ends + share * (others - ends)
+    both_behind = (depth < NEAR_M) & (other_depth < NEAR_M)
+    return np.where(both_behind, [0.0, 0.0, -1.0], moved)
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    """(N, 4) boxes to (N,) areas; 0 for NaN and empty ones."""
+    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    return np.nan_to_num(np.maximum(width, 0) * np.maximum(height, 0))

@@ -1,0 +1,146 @@
+"""Which candidates become questions: no repeats within a recording, and a balanced set over all of them.
+
+DEFINITIONS, "Spans and clips" (limits an object and task) and "Balance" (shares of a set). A set too small to be balanced
+keeps a few rows of every kind: one street where everybody drives straight still asks which way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from st_vlm.questions.answers import Choice, ClockHour, Quantity
+from st_vlm.questions.clips import MOST_OVERLAP, Clip, overlap
+from st_vlm.questions.tasks import Candidate
+
+MOST_AN_OBJECT_AND_TASK = 3
+SPEED_DIFFERS_BY = 0.25
+ALWAYS_KEEP = 4
+
+WALKING_KMH = (3.2, 6.4)
+MOST_WALKING = 0.2
+MOST_STATIC = 0.1
+MOST_AHEAD = {"moving_direction": 0.25, "direction_timestamp": 0.2}
+MOST_MIXED = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A candidate with its clip."""
+
+    clip: Clip
+    candidate: Candidate
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What balancing looks at in one row."""
+
+    task: str
+    walking: bool
+    static: bool
+    ahead: bool
+    mixed: bool
+    choice: str | None
+
+
+def without_repeats(asked: Sequence[Asked]) -> list[Asked]:
+    """Drop, in the given order, what one recording has been asked already.
+
+    An object gets at most three questions a task, from windows that overlap by at most 0.3; its speed is asked again
+    only where it differs by a quarter, and each of its hours once.
+    """
+    kept: dict[Hashable, list[Asked]] = {}
+    result = []
+    for one in asked:
+        candidate = one.candidate
+        ids = tuple(sorted(one.clip.objects[k].track.id for k in candidate.objects))
+        earlier = kept.setdefault((one.clip.recording.id, candidate.task, ids), [])
+        if len(earlier) < MOST_AN_OBJECT_AND_TASK and not any(_repeats(one, other) for other in earlier):
+            earlier.append(one)
+            result.append(one)
+    return result
+
+
+def balanced(traits: Sequence[Traits], rng: np.random.Generator) -> list[int]:
+    """Indices, ascending, of the rows that a balanced set keeps.
+
+    Caps, each within one task: walking pace 20 % and static 10 % of distances and speeds, 12 o'clock 25 % of directions
+    and 20 % of intervals, pairs of different kinds 20 %; the answers of a choice come equally often.
+    """
+    keep = set(range(len(traits)))
+    for task in dict.fromkeys(one.task for one in traits):
+        rows = [k for k in keep if traits[k].task == task]
+        for crowd, share in (
+            (lambda k: traits[k].walking, MOST_WALKING),
+            (lambda k: traits[k].static, MOST_STATIC),
+            (lambda k: traits[k].ahead, MOST_AHEAD.get(task, 1.0)),
+            (lambda k: traits[k].mixed, MOST_MIXED),
+        ):
+            rows = _capped(rows, crowd, share, rng)
+        rows = _levelled(rows, lambda k: traits[k].choice, rng)
+        keep -= {k for k in keep if traits[k].task == task} - set(rows)
+    return sorted(keep)
+
+
+def traits_of(candidate: Candidate, people: bool) -> Traits:
+    """The traits of a candidate; `people` says whether its object is a person."""
+    answer = candidate.answer
+    speed = 0.0
+    if isinstance(answer, Quantity):
+        speed = answer.value if answer.unit == "km/h" else 3.6 * answer.value / (candidate.end_s - candidate.start_s)
+    hour = answer.hour if isinstance(answer, ClockHour) else candidate.hour
+    return Traits(
+        task=candidate.task,
+        walking=people and WALKING_KMH[0] <= speed <= WALKING_KMH[1],
+        static=candidate.static,
+        ahead=hour == 12,
+        mixed=candidate.mixed,
+        choice=answer.option if isinstance(answer, Choice) and answer.option in ("same", "different") else None,
+    )
+
+
+def _repeats(one: Asked, other: Asked) -> bool:
+    windows = [(a.clip.start_ns, int(a.clip.times_ns[-1])) for a in (one, other)]
+    if overlap(*windows) > MOST_OVERLAP:
+        # One clip may ask an object about two hours, or two spans of one pair.
+        if one.clip is not other.clip:
+            return True
+        return one.candidate.hour == other.candidate.hour and one.candidate.answer == other.candidate.answer
+    new, old = one.candidate.answer, other.candidate.answer
+    if isinstance(new, Quantity) and new.unit == "km/h":
+        return abs(new.value - old.value) <= SPEED_DIFFERS_BY * max(old.value, 0.01)
+    if isinstance(new, ClockHour):
+        return new == old
+    return one.candidate.hour is not None and one.candidate.hour == other.candidate.hour
+
+
+def _capped(rows: list[int], crowd: Callable[[int], bool], share: float, rng: np.random.Generator) -> list[int]:
+    """Drop members of a crowd until it is at most `share` of what is left, but never below `ALWAYS_KEEP` of it."""
+    members = [k for k in rows if crowd(k)]
+    others = len(rows) - len(members)
+    if share >= 1.0:
+        return rows
+    most = max(ALWAYS_KEEP, int(share * others / (1.0 - share)))
+    return _drop_to(rows, members, most, rng)
+
+
+def _levelled(rows: list[int], answer: Callable[[int], str | None], rng: np.random.Generator) -> list[int]:
+    """Drop rows until the answers of a choice come equally often, but never below `ALWAYS_KEEP` of one."""
+    counts = Counter(answer(k) for k in rows if answer(k) is not None)
+    if not counts:
+        return rows
+    most = max(ALWAYS_KEEP, min(counts.values()) if len(counts) > 1 else 0)
+    for option in counts:
+        rows = _drop_to(rows, [k for k in rows if answer(k) == option], most, rng)
+    return rows
+
+
+def _drop_to(rows: list[int], members: list[int], most: int, rng: np.random.Generator) -> list[int]:
+    if len(members) <= most:
+        return rows
+    dropped = set(rng.permutation(members)[most:].tolist())
+    return [k for k in rows if k not in dropped]

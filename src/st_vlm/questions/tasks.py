@@ -1,0 +1,271 @@
+"""The seven tasks: what each may ask about a clip, and the truth (DEFINITIONS, "Headings …" and "Comparisons").
+
+A task is a function from a clip to its candidates. Which of them become rows is decided later, over all clips
+(`selection`), and their words later still (`writer`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from st_vlm.kinematics.headings import angle_between, clock_hour, off_hour
+from st_vlm.kinematics.motion import Moving
+from st_vlm.kinematics.resampling import STEP_S
+from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity
+from st_vlm.questions.clips import Clip
+from st_vlm.recordings.categories import noun
+
+KEEP_HOURS_WITHIN_RAD = np.deg2rad(10.0)
+SHORTEST_INTERVAL_S = 1.5
+LONGEST_INTERVAL_SHARE = 0.6
+MARGIN_SHARE = 0.15
+MARGIN_M = 0.5
+SHORTEST_COMPARED_S = 2.0
+DIRECTION_SPANS_S = (1.0, 3.0)
+SAME_WITHIN_RAD = np.deg2rad(15.0)
+DIFFERENT_BEYOND_RAD = np.deg2rad(45.0)
+STRAIGHTEST = 0.9
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A question that could be asked, with its truth.
+
+    Attributes:
+        task: Task id.
+        objects: Indices of the clip's objects, in the order in which the question names them.
+        start_s, end_s: The clip's seconds over which the truth is measured.
+        states_span: Whether the question must state them; otherwise it is about the whole clip.
+        answer: The truth.
+        hour: The hour that `direction_timestamp` asks for.
+        category: Noun of the first object.
+        mixed: Whether a comparison is between objects of different nouns.
+        static: Whether a single object stands still.
+        reversed_winner: Whether the faster of two travels the shorter distance over the clip.
+    """
+
+    task: str
+    objects: tuple[int, ...]
+    start_s: float
+    end_s: float
+    states_span: bool
+    answer: Answer
+    hour: int | None = None
+    category: str = ""
+    mixed: bool = False
+    static: bool = False
+    reversed_winner: bool = False
+
+
+def traveled_distance(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
+    return [
+        _single(clip, "traveled_distance", k, Quantity(clip.objects[k].motion.distance_m, "m"))
+        for k in range(len(clip.objects))
+    ]
+
+
+def traveling_speed(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
+    return [
+        _single(clip, "traveling_speed", k, Quantity(clip.objects[k].motion.mean_speed_kmh, "km/h"))
+        for k in range(len(clip.objects))
+    ]
+
+
+def moving_direction(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
+    candidates = []
+    for k, marked in enumerate(clip.objects):
+        turn = marked.motion.turn
+        if _has_directions(clip) and turn is not None and off_hour(turn) <= KEEP_HOURS_WITHIN_RAD:
+            candidates.append(_single(clip, "moving_direction", k, ClockHour(clock_hour(turn))))
+    return candidates
+
+
+def direction_timestamp(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
+    candidates = []
+    length = clip.times_s[-1]
+    for k, marked in enumerate(clip.objects):
+        if not _has_directions(clip) or marked.motion.state is not Moving.MOVING:
+            continue
+        hours = [run.hour for run in marked.motion.runs]
+        for run in marked.motion.runs:
+            if run.hour is None or hours.count(run.hour) > 1:
+                continue
+            if SHORTEST_INTERVAL_S <= run.duration_s <= LONGEST_INTERVAL_SHARE * length:
+                interval = Interval(run.start_s, run.end_s)
+                candidates.append(_single(clip, "direction_timestamp", k, interval, hour=run.hour))
+    return candidates
+
+
+def traveled_distance_comparison(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
+    candidates = []
+    for pair in _pairs(clip, rng):
+        common = _common_span(clip, pair)
+        if common is None:
+            continue
+        start, end, covers = common
+        winner = _farther(clip, pair, start, end)
+        if winner is not None:
+            answer = Choice(clip.objects[winner].colour)
+            candidates.append(_pair(clip, "traveled_distance_comparison", pair, start, end, not covers, answer))
+    return candidates
+
+
+def traveling_speed_comparison(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
+    """Over one span farther is faster, so each pair is asked about a part of its span, at best one where the object
+    that is behind over the whole is ahead."""
+    candidates = []
+    for pair in _pairs(clip, rng):
+        common = _common_span(clip, pair)
+        if common is None:
+            continue
+        start, end, _ = common
+        overall = _farther(clip, pair, start, end)
+        found: dict[bool, Candidate] = {}
+        for a, b in _parts(start, end, rng):
+            winner = _farther(clip, pair, a, b)
+            if winner is None:
+                continue
+            turned = overall is not None and winner != overall
+            answer = Choice(clip.objects[winner].colour)
+            made = _pair(clip, "traveling_speed_comparison", pair, a, b, True, answer, reversed_winner=turned)
+            found.setdefault(turned, made)
+        if found:
+            candidates.append(found.get(True) or found[False])
+    return candidates
+
+
+def moving_direction_comparison(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
+    candidates = []
+    for pair in _pairs(clip, rng):
+        common = _common_span(clip, pair)
+        if common is None or not _has_directions(clip):
+            continue
+        shortest, longest = DIRECTION_SPANS_S
+        found: dict[str, Candidate] = {}
+        for a, b in _parts(common[0], common[1], rng, shortest, longest):
+            relation = _relation(clip, pair, a, b)
+            if relation is not None and relation not in found:
+                found[relation] = _pair(clip, "moving_direction_comparison", pair, a, b, True, Choice(relation))
+        candidates.extend(found.values())
+    return candidates
+
+
+Task = Callable[[Clip, np.random.Generator], list[Candidate]]
+TASK_CANDIDATES: dict[str, Task] = {
+    task.__name__: task
+    for task in (
+        traveled_distance,
+        traveling_speed,
+        moving_direction,
+        direction_timestamp,
+        traveled_distance_comparison,
+        traveling_speed_comparison,
+        moving_direction_comparison,
+    )
+}
+
+
+def _single(clip: Clip, task: str, k: int, answer: Answer, hour: int | None = None) -> Candidate:
+    marked = clip.objects[k]
+    return Candidate(
+        task=task,
+        objects=(k,),
+        start_s=marked.span.start_s,
+        end_s=marked.span.end_s,
+        states_span=not marked.span.covers_clip,
+        answer=answer,
+        hour=hour,
+        category=noun(marked.track.category),
+        static=marked.motion.state is Moving.STATIC,
+    )
+
+
+def _pair(
+    clip: Clip,
+    task: str,
+    pair: tuple[int, int],
+    start_s: float,
+    end_s: float,
+    states_span: bool,
+    answer: Answer,
+    reversed_winner: bool = False,
+) -> Candidate:
+    first, second = (noun(clip.objects[k].track.category) for k in pair)
+    return Candidate(
+        task=task,
+        objects=pair,
+        start_s=start_s,
+        end_s=end_s,
+        states_span=states_span,
+        answer=answer,
+        category=first,
+        mixed=first != second,
+        reversed_winner=reversed_winner,
+    )
+
+
+def _has_directions(clip: Clip) -> bool:
+    """Sports recordings follow a person's own device and get distances and speeds only."""
+    return clip.recording.domain != "sports"
+
+
+def _pairs(clip: Clip, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Every pair of objects, in a random order of naming."""
+    pairs = list(combinations(range(len(clip.objects)), 2))
+    return [(b, a) if rng.random() < 0.5 else (a, b) for a, b in pairs]
+
+
+def _common_span(clip: Clip, pair: tuple[int, int]) -> tuple[float, float, bool] | None:
+    """Start, end and whether it is the whole clip, of the seconds in which both objects are seen."""
+    spans = [clip.objects[k].span for k in pair]
+    start, end = max(s.start_s for s in spans), min(s.end_s for s in spans)
+    return (start, end, all(s.covers_clip for s in spans)) if end - start >= SHORTEST_COMPARED_S else None
+
+
+def _farther(clip: Clip, pair: tuple[int, int], start_s: float, end_s: float) -> int | None:
+    """The object of a pair that travels farther by more than the margin, or None where it is too close to ask."""
+    motions = [clip.motion(k, start_s, end_s) for k in pair]
+    if any(motion.state is Moving.UNDECIDED for motion in motions):
+        return None
+    distances = [motion.distance_m for motion in motions]
+    lead = abs(distances[0] - distances[1])
+    if lead < MARGIN_M or lead < MARGIN_SHARE * max(distances):
+        return None
+    return pair[int(np.argmax(distances))]
+
+
+def _parts(
+    start_s: float,
+    end_s: float,
+    rng: np.random.Generator,
+    shortest_s: float = SHORTEST_COMPARED_S,
+    longest_s: float = 6.0,
+) -> list[tuple[float, float]]:
+    """Parts of a span that begin and end on half seconds, shorter than the span, in random order."""
+    first, last = int(np.ceil(start_s / STEP_S - 1e-6)), int(np.floor(end_s / STEP_S + 1e-6))
+    parts = [
+        (a * STEP_S, b * STEP_S)
+        for a in range(first, last)
+        for b in range(a + 1, last + 1)
+        if shortest_s <= (b - a) * STEP_S <= longest_s and (b - a) * STEP_S < end_s - start_s
+    ]
+    return [parts[k] for k in rng.permutation(len(parts))]
+
+
+def _relation(clip: Clip, pair: tuple[int, int], start_s: float, end_s: float) -> str | None:
+    """`same` or `different` for two net displacements that are long and straight enough, else None."""
+    motions = [clip.motion(k, start_s, end_s) for k in pair]
+    nets = [motion.net for motion in motions]
+    least = max(1.0, 0.5 * (end_s - start_s))
+    for motion, net in zip(motions, nets, strict=True):
+        length = float(np.linalg.norm(net))
+        if length < least or length < STRAIGHTEST * motion.path_m:
+            return None
+    angle = angle_between(*nets)
+    if angle <= SAME_WITHIN_RAD:
+        return "same"
+    return "different" if angle >= DIFFERENT_BEYOND_RAD else None

@@ -1,0 +1,178 @@
+"""Reading clips and any other video: frames by index, with the timestamps the file itself holds."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import av
+import numpy as np
+
+from st_vlm.errors import InputError
+
+LEAST_SECONDS = 0.5
+# Seeking pays only for few frames (STACK, "Video").
+MOST_FRAMES_TO_SEEK = 16
+VideoSource = str | os.PathLike | bytes | BinaryIO
+
+
+@dataclass(frozen=True, eq=False)
+class VideoInfo:
+    """What a video holds, known without decoding it.
+
+    Attributes:
+        size: Width and height in pixels.
+        times_s: (F,) float64, seconds from the first frame as stored in the file, strictly increasing.
+        duration_s: Seconds from the first frame to the end of the last.
+        ticks: (F,) int64, the same times in the file's own unit and origin.
+        keyframes: (F,) bool, frames that can be decoded without an earlier one.
+    """
+
+    size: tuple[int, int]
+    times_s: np.ndarray
+    duration_s: float
+    ticks: np.ndarray
+    keyframes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+
+def source_name(source: VideoSource) -> str:
+    """How error messages call a video."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "The video given as bytes"
+
+
+def probe(source: VideoSource) -> VideoInfo:
+    """Size and real timestamps of a video: a path, the file's bytes or an open binary file.
+
+    Raises:
+        InputError: The file is missing, unreadable, cut off, has no video stream, fewer than two frames, or lasts
+            less than 0.5 s.
+    """
+    with _Opened(source) as (name, container, stream):
+        packets = [p for p in container.demux(stream) if p.pts is not None and not p.is_discard]
+        if stream.frames > len(packets) or any(p.is_corrupt for p in packets):
+            raise InputError(f"{name} is cut off: {len(packets)} of {stream.frames} frames are there. Copy it again.")
+        if len(packets) < 2:
+            raise InputError(f"{name} holds {len(packets)} frames; a video needs at least 2.")
+        packets.sort(key=lambda p: p.pts)
+        ticks = np.array([p.pts for p in packets], np.int64)
+        ticks, kept = np.unique(ticks, return_index=True)
+        unit = float(stream.time_base)
+        duration = float(ticks[-1] - ticks[0] + (packets[-1].duration or 0)) * unit
+        if duration < LEAST_SECONDS - 1e-6:
+            raise InputError(
+                f"{name} lasts {duration:.2f} s; motion needs at least {LEAST_SECONDS} s. Choose a longer video."
+            )
+        return VideoInfo(
+            size=(stream.codec_context.width, stream.codec_context.height),
+            times_s=(ticks - ticks[0]) * unit,
+            duration_s=duration,
+            ticks=ticks,
+            keyframes=np.array([packets[i].is_keyframe for i in kept]),
+        )
+
+
+def read_frames(
+    source: VideoSource, indices: Sequence[int] | np.ndarray | None = None, info: VideoInfo | None = None
+) -> np.ndarray:
+    """The wanted frames of a video, (T, H, W, 3) uint8 RGB, in the order of `indices`.
+
+    Args:
+        source: As for `probe`.
+        indices: Positions in `VideoInfo.times_s`; they may repeat. None: all frames.
+        info: What `probe` returned for this source, to save probing again.
+
+    Raises:
+        InputError: As `probe`; an index beyond the last frame; a frame that does not decode.
+    """
+    info = info or probe(source)
+    wanted = np.arange(len(info)) if indices is None else np.asarray(indices, np.int64)
+    if wanted.size == 0 or wanted.min() < 0 or wanted.max() >= len(info):
+        raise InputError(f"{source_name(source)} has frames 0 to {len(info) - 1}; asked for {wanted.tolist()}.")
+    distinct, place = np.unique(wanted, return_inverse=True)
+    with _Opened(source) as (name, container, stream):
+        frames: np.ndarray | None = None
+        for row, frame in _decode(name, container, stream, info, distinct):
+            image = frame.to_ndarray(format="rgb24")
+            if frames is None:
+                frames = np.empty((len(distinct), *image.shape), np.uint8)
+            if image.shape != frames.shape[1:]:
+                raise InputError(f"{name} changes its picture size within the video, which is not supported.")
+            frames[row] = image
+    return frames if np.array_equal(place, np.arange(len(distinct))) else frames[place]
+
+
+class _Opened:
+    """A container and its video stream for the length of a `with`; FFmpeg's errors become sentences."""
+
+    def __init__(self, source: VideoSource) -> None:
+        self.name = source_name(source)
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            source = io.BytesIO(source)
+        elif hasattr(source, "seek"):
+            source.seek(0)
+        else:
+            source = os.fspath(source)
+        self.source = source
+
+    def __enter__(self):
+        if isinstance(self.source, str) and "://" not in self.source and not os.path.exists(self.source):
+            raise InputError(f"There is no video at {self.name}.")
+        try:
+            self.container = av.open(self.source)
+        except (av.FFmpegError, OSError) as error:
+            raise self._unreadable(error) from error
+        if not self.container.streams.video:
+            self.container.close()
+            raise InputError(f"{self.name} has no video stream.")
+        stream = self.container.streams.video[0]
+        stream.thread_type = "AUTO"
+        return self.name, self.container, stream
+
+    def __exit__(self, kind, error, traceback) -> None:
+        self.container.close()
+        if isinstance(error, av.FFmpegError):
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> InputError:
+        reason = getattr(error, "strerror", None) or error
+        return InputError(f"{self.name} cannot be read as a video ({reason}). It may be cut off or damaged.")
+
+
+def _decode(name: str, container, stream, info: VideoInfo, wanted: np.ndarray):
+    """Yields (row, decoded frame) for each of the sorted, distinct wanted indices."""
+    row_of = {int(info.ticks[index]): row for row, index in enumerate(wanted)}
+    for first, last in _passes(info, wanted):
+        if first > 0:
+            container.seek(int(info.ticks[first]), stream=stream, backward=True)
+        for frame in container.decode(stream):
+            if frame.pts in row_of:
+                yield row_of.pop(frame.pts), frame
+            if frame.pts is not None and frame.pts >= info.ticks[last]:
+                break
+    if row_of:
+        missing = np.flatnonzero(np.isin(info.ticks, list(row_of)))
+        raise InputError(f"{name}: frame {missing[0]} does not decode. The file is cut off or damaged.")
+
+
+def _passes(info: VideoInfo, wanted: np.ndarray) -> list[tuple[int, int]]:
+    """Runs of indices to decode: from a keyframe through the last wanted frame that needs no new seek."""
+    if len(wanted) > MOST_FRAMES_TO_SEEK or not info.keyframes[0]:
+        return [(0, int(wanted[-1]))]
+    keys = np.flatnonzero(info.keyframes)
+    passes: list[list[int]] = []
+    for index in wanted:
+        key = int(keys[np.searchsorted(keys, index, side="right") - 1])
+        if passes and key <= passes[-1][1] + 1:
+            passes[-1][1] = int(index)
+        else:
+            passes.append([key, int(index)])
+    return [(first, last) for first, last in passes]

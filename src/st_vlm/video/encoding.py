@@ -1,0 +1,120 @@
+"""Writing clips: H.264 in MP4 with the frames' real timestamps (Scale and STACK: one keyframe a second, 4:2:0)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from st_vlm.errors import InputError
+
+TIME_BASE = Fraction(1, 90_000)
+KEYFRAME_INTERVAL_S = 1.0
+# ITU-R BT.601, limited range: what the RGB conversion of FFmpeg produces, written down so that viewers agree.
+BT601, LIMITED_RANGE = 6, 1
+
+
+def fit_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
+    """Width and height for a stored clip: the longer side at most `max_side`, both even, never enlarged.
+
+    >>> fit_size((1600, 900), 640)
+    (640, 360)
+    """
+    scale = min(1.0, max_side / max(size))
+    width, height = (max(2, 2 * round(side * scale / 2)) for side in size)
+    return min(width, size[0] // 2 * 2), min(height, size[1] // 2 * 2)
+
+
+def resize(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An (H, W, 3) uint8 frame at another (width, height), anti-aliased; the frame itself where nothing changes."""
+    if (frame.shape[1], frame.shape[0]) == tuple(size):
+        return frame
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
+
+
+def write_video(
+    path: str | os.PathLike, frames: Iterable[np.ndarray], times_s: Sequence[float], crf: float = 20
+) -> None:
+    """Write frames with their own timestamps; the file appears whole or not at all, and the same input gives the same
+    bytes.
+
+    Args:
+        path: Where the MP4 goes; its folder must exist.
+        frames: F frames (H, W, 3), uint8 RGB, one size, both sides even. Taken one at a time.
+        times_s: (F,) seconds, strictly increasing. Stored relative to the first, to 1/90,000 s.
+        crf: Constant rate factor of x264: lower is better and larger; 20 is visually near lossless.
+
+    Raises:
+        InputError: Fewer than two frames, times that do not increase, frames of odd, changing or wrong shape, or as
+            many frames as times that do not match.
+    """
+    path = Path(path)
+    ticks = _ticks(path, times_s)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _encode(path, temporary, frames, ticks, crf)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _ticks(path: Path, times_s: Sequence[float]) -> np.ndarray:
+    """(F,) presentation times in units of the time base."""
+    times = np.asarray(times_s, np.float64)
+    if times.ndim != 1 or len(times) < 2:
+        raise InputError(f"{path}: a video needs at least 2 frames with their times, not {times.size}.")
+    ticks = np.rint((times - times[0]) / float(TIME_BASE))
+    if not np.isfinite(ticks).all() or (np.diff(ticks) <= 0).any():
+        raise InputError(f"{path}: the frames' times must be finite and strictly increasing.")
+    return ticks.astype(np.int64)
+
+
+def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], ticks: np.ndarray, crf: float) -> None:
+    step = int(np.median(np.diff(ticks)))
+    # MP4 stores durations between frames; the last one lasts as long as a typical one.
+    durations = dict(zip(ticks.tolist(), [*np.diff(ticks).tolist(), step], strict=True))
+    options = {"movflags": "+faststart", "fflags": "+bitexact"}
+    with av.open(temporary, "w", format="mp4", options=options) as container:
+        stream, count = None, 0
+        for count, frame in enumerate(frames, start=1):
+            if count > len(ticks):
+                raise InputError(f"{path}: more frames than the {len(ticks)} times given.")
+            if stream is None:
+                stream = _stream(path, container, frame, step, crf)
+            if frame.shape != (stream.height, stream.width, 3) or frame.dtype != np.uint8:
+                raise InputError(
+                    f"{path}: frame {count - 1} is {frame.dtype} of shape {frame.shape}; all frames must be "
+                    f"uint8 of shape ({stream.height}, {stream.width}, 3)."
+                )
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            picture.pts, picture.time_base = int(ticks[count - 1]), TIME_BASE
+            _mux(container, stream.encode(picture), durations)
+        if count < len(ticks):
+            raise InputError(f"{path}: {count} frames but {len(ticks)} times.")
+        _mux(container, stream.encode(None), durations)
+
+
+def _stream(path: Path, container, frame: np.ndarray, step: int, crf: float):
+    height, width = frame.shape[:2]
+    if frame.ndim != 3 or height % 2 or width % 2:
+        raise InputError(f"{path}: frames are {width}x{height}; both sides must be even (see fit_size).")
+    rate = Fraction(1) / (step * TIME_BASE)
+    stream = container.add_stream("libx264", rate=rate.limit_denominator(1001))
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.time_base = stream.codec_context.time_base = TIME_BASE
+    stream.codec_context.thread_count = 1  # more threads may change the bytes
+    stream.codec_context.gop_size = max(1, round(KEYFRAME_INTERVAL_S * float(rate)))
+    stream.codec_context.colorspace, stream.codec_context.color_range = BT601, LIMITED_RANGE
+    stream.codec_context.options = {"crf": str(crf), "preset": "medium", "bf": "0"}
+    return stream
+
+
+def _mux(container, packets, durations: dict[int, int]) -> None:
+    for packet in packets:
+        packet.duration = durations[packet.pts]
+        container.mux(packet)
