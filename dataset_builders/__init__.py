@@ -1,0 +1,1 @@
+"""Builders for the `datasets` library: `load_dataset("stkit", …)`."""

@@ -1,7 +1,7 @@
 """Clips: windows of one camera's recording, cut where objects can be asked about, with their marks.
 
-DEFINITIONS, "Spans and clips". Windows are chosen greedily: each next clip, of a length that has come least, is the one
-whose objects offer most that no clip offered before.
+DEFINITIONS, "Spans and clips". Windows are chosen greedily: each next clip, of a length that has come least, is the
+one whose objects offer most that no clip offered before.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Clip:
     """A window of one recording seen by one camera.
 
     Attributes:
-        id: `{recording}-{camera}-{start in tenths of a second}-{length in tenths}`.
+        id: `{source}-{recording}-{camera}-{start}-{length}`, times in tenths of a second.
         recording: Where it is from.
         frames: (T,) indices of the recording's frames, one every 0.5 s.
         times_ns: (T,) the frames' own timestamps.
@@ -178,5 +178,5 @@ def _clip(recording: Recording, sightings: Sightings, window: _Window, rng: np.r
     times = sightings.times_ns[grid]
     start = round((times[0] - recording.frames.times_ns[0]) * 1e-8)
     length = round((times[-1] - times[0]) * 1e-8)
-    name = f"{recording.id}-{recording.camera.name}-{start:03d}-{length:03d}"
+    name = f"{recording.source}-{recording.id}-{recording.camera.name}-{start:03d}-{length:03d}"
     return Clip(name, recording, sightings.frames[grid], times, tuple(objects))

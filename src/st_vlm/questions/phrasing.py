@@ -163,9 +163,7 @@ def parse_phrasings(task: str, text: str, file_name: str) -> Phrasings:
     sections = {key.value: node for key, node in _pairs(root, file_name)}
     if set(sections) != {"questions", "answers"}:
         raise InputError(f"{file_name} must have the mappings questions and answers, and nothing else.")
-    return Phrasings(
-        *(_section(task, form, kind, sections[kind], file_name) for kind in ("questions", "answers"))
-    )
+    return Phrasings(*(_section(task, form, kind, sections[kind], file_name) for kind in ("questions", "answers")))
 
 
 def _section(task: str, form: TaskForm, kind: str, node: yaml.Node, file_name: str) -> tuple[Phrase, ...]:

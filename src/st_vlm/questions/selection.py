@@ -1,7 +1,7 @@
 """Which candidates become questions: no repeats within a recording, and a balanced set over all of them.
 
-DEFINITIONS, "Spans and clips" (limits an object and task) and "Balance" (shares of a set). A set too small to be balanced
-keeps a few rows of every kind: one street where everybody drives straight still asks which way.
+DEFINITIONS, "Spans and clips" (limits an object and task) and "Balance" (shares of a set). A set too small to be
+balanced keeps a few rows of every kind: one street where everybody drives straight still asks which way.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def without_repeats(asked: Sequence[Asked]) -> list[Asked]:
 def balanced(traits: Sequence[Traits], rng: np.random.Generator) -> list[int]:
     """Indices, ascending, of the rows that a balanced set keeps.
 
-    Caps, each within one task: walking pace 20 % and static 10 % of distances and speeds, 12 o'clock 25 % of directions
-    and 20 % of intervals, pairs of different kinds 20 %; the answers of a choice come equally often.
+    Caps, each within one task: walking pace 20 % and static 10 % of distances and speeds, 12 o'clock 25 % of
+    directions and 20 % of intervals, pairs of different kinds 20 %; the answers of a choice come equally often.
     """
     keep = set(range(len(traits)))
     for task in dict.fromkeys(one.task for one in traits):

@@ -1,7 +1,7 @@
-"""What one camera sees of every track: boxes on the 0.5 s frames, and the span over which an object can be asked about.
+"""What one camera sees of every track: boxes on the 0.5 s frames, and the span over which to ask about an object.
 
-DEFINITIONS, "Spans and clips": boxes are interpolated to the image's own time; an object is asked about over the span in
-which it is seen.
+DEFINITIONS, "Spans and clips": boxes are interpolated to the image's own time; an object is asked about over the span
+in which it is seen.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def look(recording: Recording) -> Sightings:
         lidar = None
         if all(tracks[k].lidar_points is not None for k in present):
             lidar = np.array([tracks[k].lidar_points[placed[k].nearest[g]] for k in present])
-        can_see = visible(projected.clipped, projected.truncation, projected.depths, recording.camera.size[1], lidar)
+        can_see = visible(projected.clipped, projected.truncation, projected.depth, recording.camera.size[1], lidar)
         boxes[present[can_see], g] = projected.clipped[can_see]
     return Sightings(frames, times, boxes)
 

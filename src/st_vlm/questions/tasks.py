@@ -25,6 +25,7 @@ LONGEST_INTERVAL_SHARE = 0.6
 MARGIN_SHARE = 0.15
 MARGIN_M = 0.5
 SHORTEST_COMPARED_S = 2.0
+LONGEST_COMPARED_PART_S = 6.0
 DIRECTION_SPANS_S = (1.0, 3.0)
 SAME_WITHIN_RAD = np.deg2rad(15.0)
 DIFFERENT_BEYOND_RAD = np.deg2rad(45.0)
@@ -86,15 +87,16 @@ def moving_direction(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
 
 def direction_timestamp(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
     candidates = []
-    length = clip.times_s[-1]
     for k, marked in enumerate(clip.objects):
         if not _has_directions(clip) or marked.motion.state is not Moving.MOVING:
             continue
         hours = [run.hour for run in marked.motion.runs]
+        # Of the span that the question is about: a run that fills a stated span would be told by the question.
+        longest = LONGEST_INTERVAL_SHARE * marked.motion.duration_s
         for run in marked.motion.runs:
             if run.hour is None or hours.count(run.hour) > 1:
                 continue
-            if SHORTEST_INTERVAL_S <= run.duration_s <= LONGEST_INTERVAL_SHARE * length:
+            if SHORTEST_INTERVAL_S <= run.duration_s <= longest:
                 interval = Interval(run.start_s, run.end_s)
                 candidates.append(_single(clip, "direction_timestamp", k, interval, hour=run.hour))
     return candidates
@@ -243,7 +245,7 @@ def _parts(
     end_s: float,
     rng: np.random.Generator,
     shortest_s: float = SHORTEST_COMPARED_S,
-    longest_s: float = 6.0,
+    longest_s: float = LONGEST_COMPARED_PART_S,
 ) -> list[tuple[float, float]]:
     """Parts of a span that begin and end on half seconds, shorter than the span, in random order."""
     first, last = int(np.ceil(start_s / STEP_S - 1e-6)), int(np.floor(end_s / STEP_S + 1e-6))

@@ -34,14 +34,14 @@ class TokenTable:
         Raises:
             InputError: No row, or several rows, have this token.
         """
-        if token in self.repeated:
-            raise InputError(f"{self.path}: the token {token} occurs more than once. Restore the file.")
-        try:
-            return self.rows[token]
-        except (KeyError, TypeError):
+        row = self.rows.get(token) if isinstance(token, str) else None
+        if row is None:
             raise InputError(
                 f"{self.path}: no row has the token {token!r}, which {referrer} refers to. Restore the missing row."
-            ) from None
+            )
+        if token in self.repeated:
+            raise InputError(f"{self.path}: the token {token} occurs more than once. Restore the file.")
+        return row
 
 
 def read_token_table(path: Path, keep: Callable[[dict], bool] | None = None) -> TokenTable:
@@ -118,11 +118,16 @@ def _described(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) + " finite numbers" if shape else "a finite number"
 
 
-def read_feather(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> dict[str, np.ndarray]:
-    """Columns of a feather file as arrays of one length; `optional` ones are left out when the file lacks them.
+def read_feather(
+    path: Path, columns: Iterable[str], text: Iterable[str] = (), optional: Iterable[str] = ()
+) -> dict[str, np.ndarray]:
+    """Columns of a feather file as arrays of one length: numbers, except those named in `text`.
+
+    `optional` columns, numbers too, are left out when the file lacks them.
 
     Raises:
-        InputError: The file is missing or broken, a column is missing or has empty cells, a number is not finite.
+        InputError: The file is missing or broken, a column is missing or has empty cells, a number is not finite
+            or not a number.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing. Download the whole log again, or leave it out.")
@@ -132,7 +137,7 @@ def read_feather(path: Path, columns: Iterable[str], optional: Iterable[str] = (
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is not a readable feather file ({reason}). Download it again.") from None
     found = {}
-    for name in (*columns, *optional):
+    for name in (*columns, *text, *optional):
         if name not in table.column_names:
             if name in optional:
                 continue
@@ -143,5 +148,7 @@ def read_feather(path: Path, columns: Iterable[str], optional: Iterable[str] = (
         if broken:
             bad = np.array([cell is None or cell != cell or cell in (np.inf, -np.inf) for cell in column.to_pylist()])
             raise InputError(f"{path}: {name!r} in row {int(bad.argmax())} is empty or not finite.")
+        if name not in text and array.dtype.kind not in "iuf":
+            raise InputError(f"{path}: the column {name!r} does not hold numbers. Download it again.")
         found[name] = array
     return found

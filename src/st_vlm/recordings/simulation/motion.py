@@ -60,7 +60,13 @@ def drive(legs: Sequence[Leg], acceleration: float, duration_s: float, cell: flo
     corners off the acceleration. The legs must last at least `duration_s`; the object starts at cruising speed.
     """
     # Distance knots, with the squared speed allowed at each, the nose's heading, and the signed distance.
-    along, limit, heading, signed, pauses = [np.zeros(1)], [np.full(1, legs[0].speed ** 2)], [np.zeros(1)], [np.zeros(1)], {}
+    along, limit, heading, signed, pauses = (
+        [np.zeros(1)],
+        [np.full(1, legs[0].speed ** 2)],
+        [np.zeros(1)],
+        [np.zeros(1)],
+        {},
+    )
     count = 1
     for leg in legs:
         if leg.length > 0:

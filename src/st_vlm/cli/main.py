@@ -1,0 +1,63 @@
+"""The `st-vlm` command. Each subcommand lives in its own module, imported when it runs.
+
+Exit codes: 0 done, 1 done but some items failed (listed at the end), 2 refused input or usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from st_vlm.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+# A callback makes it a group whose commands are called by name even while there is only one.
+@app.callback()
+def st_vlm() -> None:
+    """How far, how fast and which way things move in a video."""
+
+
+Source = Annotated[str, typer.Argument(help="nuscenes, argoverse2 or simulated.", show_default=False)]
+
+
+@app.command()
+def measure(
+    source: Source,
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Dataset root, split or single log; not needed for simulated.", show_default=False),
+    ] = None,
+    form: Annotated[
+        Literal["table", "jsonl"], typer.Option("--format", help="A table, or one JSON object a line.")
+    ] = "table",
+    num_recordings: Annotated[
+        int | None, typer.Option(min=1, help="How many recordings to simulate.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the simulation.", show_default=False)] = None,
+) -> None:
+    """Print path, displacement, static or moving, distance and mean speed of every track."""
+    options = {"num_recordings": num_recordings, "seed": seed}
+    options = {name: given for name, given in options.items() if given is not None}
+    if options and source != "simulated":
+        raise typer.BadParameter("--num-recordings and --seed are for the source simulated only.")
+    from st_vlm.cli.measure import measure as run
+
+    raise typer.Exit(run(source, path, form, options))
+
+
+def main() -> None:
+    """Entry point: refused input is one sentence on standard error, never a traceback."""
+    try:
+        app()
+    except InputError as error:
+        print(f"st-vlm: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""The processor: marks drawn on the frames, frame times in the prompt, everything in one batch."""
+
+import math
+from collections.abc import Sequence
+
+from transformers import LlavaOnevisionProcessor
+from transformers.processing_utils import ProcessingKwargs
+
+from st_vlm.models.video_inputs import Clip, gather_clips
+from st_vlm.models.video_processing_st_vlm import STVLMVideoProcessor, STVLMVideosKwargs
+from st_vlm.video.marks import draw_marks
+
+# ChatML. Whatever the assistant says, its end-of-turn token included, stands between the generation tags, so that
+# `return_assistant_tokens_mask=True` tells the tokens to learn.
+CHAT_TEMPLATE = """\
+{%- macro body(content) -%}
+{%- if content is string -%}{{ content }}
+{%- else -%}
+{%- for part in content -%}
+{%- if part.type == 'video' -%}{{ '<video>' }}
+{%- elif part.type == 'image' -%}{{ '<image>' }}
+{%- else -%}{{ part.text }}
+{%- endif -%}
+{%- if not loop.last -%}{{ '\\n' }}{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endmacro -%}
+{%- for message in messages -%}
+{{- '<|im_start|>' + message.role + '\\n' -}}
+{%- if message.role == 'assistant' -%}
+{%- generation -%}{{- body(message.content) + '<|im_end|>' -}}{%- endgeneration -%}
+{{- '\\n' -}}
+{%- else -%}
+{{- body(message.content) + '<|im_end|>\\n' -}}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}
+"""
+
+
+class STVLMProcessorKwargs(ProcessingKwargs, total=False):
+    """Keyword arguments of `STVLMProcessor.__call__`."""
+
+    videos_kwargs: STVLMVideosKwargs
+
+
+class STVLMProcessor(LlavaOnevisionProcessor):
+    """Turns questions about marked videos into a model's inputs.
+
+    Attributes:
+        write_frame_times: Whether the prompt states each frame's time before the video's tokens. Saved with the
+            processor.
+    """
+
+    valid_processor_kwargs = STVLMProcessorKwargs
+    text_kwargs = {"padding": True}  # noqa: RUF012 (a class default that transformers copies)
+
+    def __init__(
+        self,
+        image_processor=None,
+        tokenizer=None,
+        video_processor=None,
+        num_image_tokens=None,
+        vision_feature_select_strategy=None,
+        chat_template=None,
+        image_token="<image>",
+        video_token="<video>",
+        vision_aspect_ratio="anyres_max_9",
+        write_frame_times=True,
+        **kwargs,
+    ) -> None:
+        self.write_frame_times = write_frame_times
+        if video_processor is not None and not isinstance(video_processor, STVLMVideoProcessor):
+            # A LLaVA-OneVision checkpoint brings its own: same settings, our reading.
+            settings = {k: v for k, v in video_processor.to_dict().items() if not k.endswith("_type")}
+            video_processor = STVLMVideoProcessor(**settings)
+        super().__init__(
+            image_processor,
+            tokenizer,
+            video_processor,
+            num_image_tokens=num_image_tokens,
+            vision_feature_select_strategy=vision_feature_select_strategy,
+            chat_template=chat_template or CHAT_TEMPLATE,
+            image_token=image_token,
+            video_token=video_token,
+            vision_aspect_ratio=vision_aspect_ratio,
+            **kwargs,
+        )
+
+    def __call__(self, images=None, text=None, videos=None, marks=None, timestamps=None, **kwargs):
+        """One batch of model inputs.
+
+        Args:
+            images: As `LlavaOnevisionProcessor` takes them.
+            text: A prompt or a list of prompts with one `<video>` a video.
+            videos: A list of videos in the order of the prompts, or a single one. Each is a path, the bytes of a
+                file, an open binary file, a (T, H, W, 3) uint8 RGB array or a list of PIL images. Files are sampled
+                every 0.5 s by their real timestamps, at most 40 frames; arrays and lists are taken whole.
+            marks: For each video a list of `Mark`s or of mappings with `color` and `boxes` (other keys are ignored),
+                or None. `boxes` has one entry (x1, y1, x2, y2 in pixels of the video, or None) for each sampled
+                frame, or for each frame of the file. They are drawn before the frames are resized.
+            timestamps: For each video its frames' times in seconds, or None: a file's own times; for arrays
+                0, 0.5, 1, … are assumed.
+            kwargs: Of the tokenizer (`padding`, `padding_side`), the image and the video processor (`num_frames`
+                takes fewer frames, `fps` another grid), and `return_tensors`.
+
+        Returns:
+            `input_ids`, `attention_mask`, `pixel_values_videos` (B, F, 3, H, W) and `video_num_frames` (B,), and
+            what images add.
+
+        Raises:
+            InputError: A video that cannot be read or lasts less than 0.5 s; marks, boxes or times that do not fit
+                the video.
+        """
+        options = dict(kwargs.pop("videos_kwargs", None) or {})
+        num_frames, fps = (kwargs.pop(key, options.pop(key, None)) for key in ("num_frames", "fps"))
+        kwargs.pop("do_sample_frames", options.pop("do_sample_frames", None))
+        clips = gather_clips(self.video_processor, videos, marks, timestamps, num_frames, fps)
+        if clips:
+            options |= {"do_sample_frames": False, "frame_times": [clip.times_s.tolist() for clip in clips]}
+        if options:
+            kwargs["videos_kwargs"] = options
+        return super().__call__(images=images, text=text, videos=[self._drawn(c) for c in clips] or None, **kwargs)
+
+    def _drawn(self, clip: Clip):
+        if not clip.marks:
+            return clip.frames
+        height, width = clip.frames.shape[1:3]
+        return draw_marks(clip.frames, clip.marks, self.video_processor.shown_size((width, height)))
+
+    def replace_video_token(self, video_inputs: dict, video_idx: int, frame_times=None, **kwargs) -> str:
+        """The text that stands for a video: its frames' times and its vision tokens."""
+        patches = math.isqrt(self.num_image_tokens)
+        frames = int(video_inputs["video_num_frames"][video_idx])
+        tokens = self.video_token * (frames * math.ceil(patches / 2) ** 2 + 1)
+        if not self.write_frame_times or frame_times is None:
+            return tokens
+        return f"{frame_times_text(frame_times[video_idx])}\n{tokens}"
+
+    @property
+    def unused_input_names(self) -> list[str]:
+        return []
+
+
+def frame_times_text(times_s: Sequence[float]) -> str:
+    """How a prompt states frame times: at most two decimals, no trailing zeros.
+
+    >>> frame_times_text([0.0, 0.5, 1.004, 1.49])
+    'Frame times in seconds: 0 0.5 1 1.49'
+    """
+    return "Frame times in seconds: " + " ".join(f"{round(t, 2) + 0.0:.2f}".rstrip("0").rstrip(".") for t in times_s)
+
+
+__all__ = ["STVLMProcessor"]

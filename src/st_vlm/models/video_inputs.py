@@ -1,0 +1,141 @@
+"""What users hand over as videos, marks and timestamps, brought into one form: a list of `Clip`s."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+from PIL import Image
+
+from st_vlm.errors import InputError
+from st_vlm.models.video_processing_st_vlm import STVLMVideoProcessor, is_video_file
+from st_vlm.video.decoding import source_name
+from st_vlm.video.marks import Mark, as_marks
+from st_vlm.video.sampling import INTERVAL_S, sample_indices
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A video ready for the model.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8 RGB, unmarked.
+        times_s: (T,) seconds.
+        marks: Each with T boxes.
+    """
+
+    frames: np.ndarray
+    times_s: np.ndarray
+    marks: tuple[Mark, ...]
+
+
+def gather_clips(
+    reader: STVLMVideoProcessor, videos, marks, timestamps, num_frames: int | None = None, fps: float | None = None
+) -> list[Clip]:
+    """One `Clip` a video; the arguments are those of `STVLMProcessor.__call__`. A file named twice is decoded once."""
+    listed = _as_videos(videos)
+    marks = _per_video(marks, len(listed), "lists of marks", lambda one: isinstance(one, (Mark, Mapping)))
+    times = _per_video(timestamps, len(listed), "lists of timestamps", lambda one: isinstance(one, Real))
+    decoded: dict[str, tuple] = {}
+    clips = []
+    for i, (video, its_marks, its_times) in enumerate(zip(listed, marks, times, strict=True)):
+        if isinstance(video, (str, os.PathLike)):
+            name = os.fspath(video)
+            if name not in decoded:
+                decoded[name] = reader.read_video(video, num_frames, fps)
+            sampled = decoded[name]
+        elif is_video_file(video):
+            name, sampled = source_name(video), reader.read_video(video, num_frames, fps)
+        else:
+            name = f"Video {i}"
+            sampled = _sample_array(name, _as_array(name, video), its_times, num_frames)
+        clips.append(_clip(name, *sampled, its_marks, its_times))
+    return clips
+
+
+def _clip(name, frames, file_times, indices, total, marks, times) -> Clip:
+    fitted = []
+    for mark in as_marks(marks):
+        boxes = _of_sampled(mark.boxes, indices, total)
+        if boxes is None:
+            raise InputError(
+                f"{name}: the {mark.color} mark has {len(mark.boxes)} boxes but the video has {len(frames)} sampled "
+                f"frames ({total} in all); give one entry a frame, null where the object is not seen."
+            )
+        fitted.append(Mark(mark.color, boxes))
+    if times is not None:
+        given = _of_sampled(tuple(times), indices, total)
+        if given is None:
+            raise InputError(
+                f"{name}: {len(times)} timestamps but {len(frames)} sampled frames ({total} in all); "
+                "give one a frame, or none to use the video's own."
+            )
+        file_times = np.asarray(given, np.float64)
+        if not np.isfinite(file_times).all() or (np.diff(file_times) <= 0).any():
+            raise InputError(f"{name}: the timestamps must be finite and strictly increasing seconds.")
+    return Clip(frames, file_times, tuple(fitted))
+
+
+def _of_sampled(values: tuple, indices: np.ndarray, total: int) -> tuple | None:
+    """Values of the sampled frames, from one a sampled frame or one a frame of the file; None for any other count."""
+    if len(values) == len(indices):
+        return values
+    return tuple(values[i] for i in indices) if len(values) == total else None
+
+
+def _sample_array(name: str, frames: np.ndarray, times, num_frames: int | None):
+    total = len(frames)
+    known = INTERVAL_S * np.arange(total) if times is None or len(times) != total else np.asarray(times, np.float64)
+    fewer = num_frames is not None and num_frames < total
+    indices = sample_indices(known, max_frames=total, num_frames=num_frames) if fewer else np.arange(total)
+    return frames[indices], known[indices], indices, total
+
+
+def _as_videos(videos) -> list:
+    """A flat list of videos from a single one, a list, or a list of lists (one a conversation)."""
+    if videos is None:
+        return []
+    if _is_one_video(videos):
+        return [videos]
+    return [video for item in videos for video in _as_videos(item)]
+
+
+def _is_one_video(value) -> bool:
+    if is_video_file(value):
+        return True
+    if hasattr(value, "ndim"):
+        return value.ndim == 4
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(_is_image(frame) for frame in value)
+
+
+def _is_image(value) -> bool:
+    return isinstance(value, Image.Image) or getattr(value, "ndim", 0) == 3
+
+
+def _as_array(name: str, video) -> np.ndarray:
+    if isinstance(video, (list, tuple)):
+        frames = [np.asarray(f.convert("RGB") if isinstance(f, Image.Image) else f) for f in video]
+        if len({frame.shape for frame in frames}) != 1:
+            raise InputError(f"{name}: its frames have different sizes.")
+        video = np.stack(frames)
+    frames = np.asarray(video)
+    if frames.ndim == 4 and frames.shape[-1] != 3 and frames.shape[1] == 3:
+        frames = frames.transpose(0, 2, 3, 1)
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or len(frames) == 0:
+        raise InputError(f"{name}: expected (T, H, W, 3) uint8 RGB frames, not {frames.dtype} of shape {frames.shape}.")
+    return frames
+
+
+def _per_video(values: Sequence | None, count: int, what: str, is_item) -> list:
+    """One entry a video; a single video's own list may stand without the outer one."""
+    if values is None:
+        return [None] * count
+    values = list(values)
+    if count == 1 and values and all(is_item(value) for value in values):
+        values = [values]
+    if len(values) != count:
+        raise InputError(f"{count} videos but {len(values)} {what}; give one for each video, or null.")
+    return values

@@ -1,0 +1,193 @@
+"""The columns of a dataset row (DESIGN, "Dataset rows") and how a clip and an asked candidate fill them.
+
+`ROW_SCHEMA` is the one list of columns: the Parquet files, the `datasets` features and the dataset card follow it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from st_vlm.errors import InputError
+from st_vlm.kinematics.poses import invert, transform
+from st_vlm.questions.answers import Interval, to_target
+from st_vlm.questions.clips import Clip
+from st_vlm.questions.phrasing import load_phrasings, phrase_fields, render_answer, render_question
+from st_vlm.questions.tasks import Candidate
+from st_vlm.recordings.categories import noun
+
+_STRING, _FLOAT, _INT = pa.string(), pa.float64(), pa.int64()
+_MATRIX = pa.list_(pa.list_(_FLOAT))
+_CONTENT = pa.list_(pa.struct([("type", _STRING), ("text", _STRING)]))
+
+ROW_SCHEMA = pa.schema(
+    [
+        ("id", _STRING),
+        ("clip_id", _STRING),
+        ("recording", _STRING),
+        ("start_ns", _INT),
+        ("source", _STRING),
+        ("domain", _STRING),
+        ("provenance", _STRING),
+        ("task", _STRING),
+        ("question", _STRING),
+        ("answer", _STRING),
+        ("messages", pa.list_(pa.struct([("role", _STRING), ("content", _CONTENT)]))),
+        (
+            "target",
+            pa.struct(
+                [
+                    ("value", _FLOAT),
+                    ("unit", _STRING),
+                    ("hour", _INT),
+                    ("start", _FLOAT),
+                    ("end", _FLOAT),
+                    ("choice", _STRING),
+                    ("vector", pa.list_(_FLOAT)),
+                ]
+            ),
+        ),
+        ("span", pa.struct([("start", _FLOAT), ("end", _FLOAT)])),
+        (
+            "marks",
+            pa.list_(
+                pa.struct(
+                    [("color", _STRING), ("category", _STRING), ("track_id", _STRING), ("boxes", _MATRIX)],
+                )
+            ),
+        ),
+        ("timestamps", pa.list_(_FLOAT)),
+        (
+            "camera",
+            pa.struct(
+                [
+                    ("name", _STRING),
+                    ("intrinsics", _MATRIX),
+                    ("size", pa.list_(_INT)),
+                    ("distortion", _STRING),
+                    ("distortion_coefficients", pa.list_(_FLOAT)),
+                    ("height", _FLOAT),
+                    ("poses", pa.list_(_MATRIX)),
+                ]
+            ),
+        ),
+        ("phrasing", pa.struct([("question", _STRING), ("answer", _STRING)])),
+        ("quality", pa.struct([("expected_error", _FLOAT)])),
+        ("source_frames", pa.list_(_STRING)),
+        ("licence", _STRING),
+    ]
+)
+
+
+def clip_columns(clip: Clip, video_size: tuple[int, int]) -> dict:
+    """The columns that all questions on a clip share; boxes and intrinsics in pixels of the stored video.
+
+    Args:
+        clip: The clip.
+        video_size: Width and height of the stored video.
+    """
+    recording, camera = clip.recording, clip.recording.camera
+    scale = np.array(video_size) / np.array(camera.size)
+    intrinsics = np.diag([*scale, 1.0]) @ camera.intrinsics
+    paths = recording.frames.paths
+    poses = camera.poses[clip.frames]
+    return {
+        "clip_id": clip.id,
+        "recording": recording.id,
+        "start_ns": clip.start_ns,
+        "source": recording.source,
+        "domain": recording.domain,
+        "provenance": recording.provenance,
+        "marks": [
+            {
+                "color": marked.colour,
+                "category": noun(marked.track.category),
+                "track_id": marked.track.id,
+                "boxes": [_box(box, np.tile(scale, 2)) for box in marked.boxes],
+            }
+            for marked in clip.objects
+        ],
+        "timestamps": [round(float(t), 6) for t in clip.times_s],
+        "camera": {
+            "name": camera.name,
+            "intrinsics": intrinsics.tolist(),
+            "size": list(video_size),
+            "distortion": camera.distortion,
+            "distortion_coefficients": list(camera.distortion_coefficients),
+            "height": camera_height(clip, poses),
+            "poses": poses.tolist(),
+        },
+        "quality": {"expected_error": None},
+        "source_frames": [paths[k] for k in clip.frames] if paths else [],
+        "licence": recording.licence,
+    }
+
+
+def question_columns(clip: Clip, candidate: Candidate, number: int, seed: int) -> dict:
+    """The columns of one question: its words are drawn from the task's phrasings by the question's id and the seed.
+
+    Args:
+        number: Tells apart the questions of one task on one clip.
+    """
+    question_id = f"{clip.id}-{candidate.task}-{number}"
+    rng = random.Random(f"{seed}/{question_id}")
+    asked, answered = load_phrasings(candidate.task).pick(rng)
+    span = Interval(candidate.start_s, candidate.end_s) if candidate.states_span else None
+    alone = len(clip.objects) == 1
+    colours = [None if alone else clip.objects[k].colour for k in candidate.objects]
+    fields = phrase_fields(candidate.task, colours, span, candidate.hour)
+    question = render_question(asked, fields)
+    answer = render_answer(answered, candidate.answer, fields)
+    return {
+        "id": question_id,
+        "task": candidate.task,
+        "question": question,
+        "answer": answer,
+        "messages": messages(question, answer),
+        "target": to_target(candidate.answer),
+        "span": {"start": round(candidate.start_s, 3), "end": round(candidate.end_s, 3)},
+        "phrasing": {"question": asked.id, "answer": answered.id},
+    }
+
+
+def messages(question: str, answer: str | None = None) -> list[dict]:
+    """A conversation: a user's video and question, and the assistant's answer where there is one."""
+    turns = [{"role": "user", "content": [{"type": "video", "text": None}, {"type": "text", "text": question}]}]
+    if answer is not None:
+        turns.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+    return turns
+
+
+def camera_height(clip: Clip, poses: np.ndarray) -> float | None:
+    """Median height in metres of the camera above the ground that objects within 30 m stand on, or None.
+
+    Heights are taken along the world's up axis; the ground is the bottom of the annotated boxes.
+    """
+    above = []
+    for track in clip.recording.tracks:
+        nearest = np.searchsorted(track.times_ns, clip.times_ns).clip(0, len(track) - 1)
+        alive = np.abs(track.times_ns[nearest] - clip.times_ns) < 500_000_000
+        centres = track.centres[nearest]
+        distance = np.linalg.norm(transform(invert(poses), centres), axis=-1)
+        bottom = centres[:, 2] - track.sizes[nearest, 2] / 2
+        above.extend((poses[:, 2, 3] - bottom)[alive & (distance < 30.0)])
+    return round(float(np.median(above)), 3) if above else None
+
+
+def to_table(rows: Sequence[dict], schema: pa.Schema) -> pa.Table:
+    """Rows as an Arrow table.
+
+    Raises:
+        InputError: A row that does not fit the schema.
+    """
+    try:
+        return pa.Table.from_pylist(list(rows), schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InputError(f"A dataset row does not fit the columns: {error}.") from error
+
+
+def _box(box: np.ndarray, scale: np.ndarray) -> list[float] | None:
+    return None if not np.isfinite(box).all() else [round(float(v), 2) for v in box * scale]
