@@ -50,6 +50,37 @@ def measure(
     raise typer.Exit(run(source, path, form, options))
 
 
+@app.command()
+def build(
+    source: Source,
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Dataset root, split or single log; not needed for simulated.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write; must not exist yet.", show_default=False)] = ...,
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "table",
+    num_proc: Annotated[int, typer.Option(min=1, help="Worker processes; the result does not depend on it.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of clips, marks, words, balance and simulated scenes.")] = 0,
+    camera: Annotated[
+        list[str] | None, typer.Option(help="Use this camera (repeatable); default: all with images.")
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Ask this task (repeatable); default: all seven.")] = None,
+    balance: Annotated[bool, typer.Option(help="Drop rows until answers are balanced.")] = True,
+    num_recordings: Annotated[
+        int | None, typer.Option(min=1, help="How many recordings to simulate.", show_default=False)
+    ] = None,
+) -> None:
+    """Turn recordings into a dataset folder of clips, questions and answers."""
+    options = {"seed": seed} if source == "simulated" else {}
+    if num_recordings is not None:
+        if source != "simulated":
+            raise typer.BadParameter("--num-recordings is for the source simulated only.")
+        options["num_recordings"] = num_recordings
+    from st_vlm.cli.build import run_build
+
+    raise typer.Exit(run_build(source, path, out, form, num_proc, seed, camera, task, balance, options))
+
+
 def main() -> None:
     """Entry point: refused input is one sentence on standard error, never a traceback."""
     try:

@@ -41,7 +41,13 @@ class AnsweringMixin:
     ) -> ModelAnswer:
         """Answer one question about one video; the arguments are those of `answer_batch` for one item."""
         return self.answer_batch(
-            [video], [question], [marks], [timestamps], processor=processor, tasks=[task], max_new_tokens=max_new_tokens
+            [video],
+            [question],
+            [marks],
+            [timestamps],
+            processor=processor,
+            tasks=[task],
+            max_new_tokens=max_new_tokens,
         )[0]
 
     @torch.inference_mode()

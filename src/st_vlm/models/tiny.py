@@ -28,7 +28,7 @@ VOCABULARY = 1_024
 def make_tiny(
     directory: str | os.PathLike | None = None, seed: int = 0
 ) -> tuple[STVLMForConditionalGeneration, STVLMProcessor]:
-    """A model of about three million random weights and its processor; the same seed gives the same weights.
+    """A model of about two million random weights and its processor; the same seed gives the same weights.
 
     Frames are seen at 128 x 128 pixels as 16 tokens each. All widths are multiples of 64, so that 4-bit loading works.
 
@@ -77,11 +77,11 @@ def _configuration(tokenizer: PreTrainedTokenizerFast) -> STVLMConfig:
         ),
         text_config=Qwen2Config(
             vocab_size=-(-len(tokenizer) // 64) * 64,
-            hidden_size=256,
+            hidden_size=192,
             intermediate_size=512,
             num_hidden_layers=4,
-            num_attention_heads=4,
-            num_key_value_heads=2,
+            num_attention_heads=3,
+            num_key_value_heads=1,
             max_position_embeddings=4096,
             tie_word_embeddings=True,
             **ids,
@@ -135,11 +135,8 @@ def _corpus() -> Iterator[str]:
         yield f"{span.capitalize()}, {thing} moves in the direction of 10 o'clock, stops, and turns."
     for wording in _phrasings():
         for thing, span in itertools.product(objects, spans):
-            # A placeholder with a capital starts a sentence; those that hold numbers need no words.
-            filled = re.sub(
-                r"\{(\w+)\}", lambda m: {"w": span, "W": span.capitalize()}.get(m[1][0], thing), wording
-            )  # fmt: skip
-            yield filled
+            words = {"when": span, "When": span.capitalize()}
+            yield re.sub(r"\{(\w+)\}", lambda m, w=words, t=thing: w.get(m[1], t), wording)
 
 
 def _phrasings() -> Iterator[str]:

@@ -125,7 +125,9 @@ def _as_array(name: str, video) -> np.ndarray:
     if frames.ndim == 4 and frames.shape[-1] != 3 and frames.shape[1] == 3:
         frames = frames.transpose(0, 2, 3, 1)
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or len(frames) == 0:
-        raise InputError(f"{name}: expected (T, H, W, 3) uint8 RGB frames, not {frames.dtype} of shape {frames.shape}.")
+        raise InputError(
+            f"{name}: expected (T, H, W, 3) uint8 RGB frames, not {frames.dtype} of shape {frames.shape}."
+        )
     return frames
 
 

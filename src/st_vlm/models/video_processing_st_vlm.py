@@ -88,9 +88,7 @@ class STVLMVideoProcessor(LlavaOnevisionVideoProcessor):
         pixels = super()._preprocess(videos, return_tensors=None, **kwargs)["pixel_values_videos"]
         counts = [len(video) for video in pixels]
         padded = [torch.cat((v, v.new_zeros(max(counts) - len(v), *v.shape[1:]))) for v in pixels]
-        return BatchFeature(
-            {"pixel_values_videos": padded, "video_num_frames": counts}, tensor_type=return_tensors
-        )
+        return BatchFeature({"pixel_values_videos": padded, "video_num_frames": counts}, tensor_type=return_tensors)
 
 
 def is_video_file(value) -> bool:

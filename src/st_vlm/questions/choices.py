@@ -1,4 +1,4 @@
-"""Which of several options a plain text chooses: a colour in a comparison, or the same against different directions."""
+"""Which of several options a plain text chooses: a colour in a comparison, or same against different directions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Sequence
 
 from st_vlm.questions.answers import DIRECTION_RELATIONS
 
-_SAME = re.compile(
-    r"\b(?:same(?! (?:speeds?|lanes?|roads?|time|colou?rs?|types?|distances?|video|scene|street))|identical|parallel)\b"
-)
+_NOT_DIRECTIONS = r"(?! (?:speeds?|lanes?|roads?|times?|colou?rs?|types?|distances?|videos?|scenes?|streets?))"
+_SAME = re.compile(rf"\b(?:same{_NOT_DIRECTIONS}|identical|parallel)\b")
 _DIFFERENT = re.compile(
-    r"\b(?:different(?:ly)?(?! (?:speeds?|lanes?|roads?|times?|colou?rs?|types?|distances?|videos?))|differs?|opposite|"
-    r"diverg(?:e|es|ing|ent)|perpendicular)\b"
+    rf"\b(?:different(?:ly)?{_NOT_DIRECTIONS}|differs?|opposite|diverg(?:e|es|ing|ent)|perpendicular)\b"
 )
 _NEGATED = re.compile(r"(?:\bnot|n't|\bnever|\bno|\brather than|\binstead of)(?: [a-z]{1,12}){0,5} ?$")
 _YES_NO = re.compile(r"\W{0,5}(yes|no)\b(?! (?:object|one|doubt|clear))")
@@ -91,8 +89,9 @@ def _clause(clause: str, options: tuple[str, ...]) -> tuple[set[str] | None, set
     if first and sum(named(option, first[0]) for option in options) > 1:
         clause = clause[first.end() :]
     standard = re.compile(
-        rf"\b(?:than|compared (?:with|to)|in comparison (?:with|to)|relative to|unlike|rather than|instead of|outpaces?)"
-        rf"{_GAP}(?P<option>{any_option})\b|(?P<excluded>\bnot (?:the |by the )?(?:object marked (?:by|with|in) the )?"
+        r"\b(?:than|compared (?:with|to)|in comparison (?:with|to)|relative to|unlike|rather than|instead of|"
+        r"outpaces?)"
+        rf"{_GAP}(?P<option>{any_option})\b|(?:\bnot (?:the |by the )?(?:object marked (?:by|with|in) the )?"
         rf"(?P<out>{any_option})\b)"
     )
     equal = _AS.search(clause)
@@ -106,7 +105,7 @@ def _clause(clause: str, options: tuple[str, ...]) -> tuple[set[str] | None, set
     rest = standard.sub(" ", clause)
     ahead = {option for option in options if named(option, rest)}
     contrary = len(_CONTRARY.findall(rest))
-    if equal and contrary == 0 or contrary > 1:
+    if (equal and contrary == 0) or contrary > 1:
         return (None if behind or len(ahead) > 1 else set()), set(), True
     compares = bool(_CUE.search(rest)) or bool(behind and ahead)
     if contrary == 1:

@@ -1,4 +1,4 @@
-"""A model's free text made plain before it is parsed: Unicode, markdown and LaTeX dress, number words, the final answer."""
+"""A model's free text made plain before it is parsed: Unicode, markdown, LaTeX, number words, the final answer."""
 
 from __future__ import annotations
 
@@ -47,8 +47,13 @@ _DIGITS = {
     },
 }
 _NUMBER_WORD = "(?:" + "|".join(sorted([*_DIGITS, "hundred", "thousand", "point"], key=len, reverse=True)) + ")"
-_COUNTED = r"(?:o ?' ?clock|o clock|kilomet|met(?:er|re)|centimet|feet|foot\b|miles?\b|yards?\b|k?m\b|km/|m/|mph\b|kph\b|seconds?\b|s\b)"
-_NUMBER_WORDS = re.compile(rf"\b{_NUMBER_WORD}(?:[ -](?:and )?{_NUMBER_WORD}){{0,9}}\b(?=[ -]{_COUNTED})")
+_COUNTED = (
+    r"(?:o ?' ?clock|o clock|kilomet|met(?:er|re)|centimet|feet|foot\b|miles?\b|yards?\b|k?m\b|km/|m/|mph\b|"
+    r"kph\b|seconds?\b|s\b)"
+)
+_NUMBER_WORDS = re.compile(
+    rf"(?<![0-9] )(?<![0-9-])\b{_NUMBER_WORD}(?:[ -](?:and )?{_NUMBER_WORD}){{0,9}}\b(?=[ -]{_COUNTED})"
+)
 
 
 def plain(text: str) -> str:
@@ -78,7 +83,8 @@ def final_part(text: str) -> str:
     """
     text = text.rpartition("</think>")[2]
     if "\\boxed{" in text:
-        return _in_braces(text.rpartition("\\boxed{")[2])
+        inside = _in_braces(text.rpartition("\\boxed{")[2])
+        return " ".join(inside.replace("{", " ").replace("}", " ").split())
     if "<answer>" in text:
         return text.rpartition("<answer>")[2].partition("</answer>")[0]
     end = max((match.end() for match in _MARKER.finditer(text)), default=0)

@@ -38,7 +38,8 @@ class NuScenesTables:
 
         # Only key frames and their poses are kept: the sweeps are five sixths of both tables.
         key_frames = read("sample_data", lambda row: row.get("is_key_frame", True))
-        wanted = {_token(row, "ego_pose_token") for row in key_frames.rows.values()}
+        # "" keeps rows without a token, which are then refused.
+        wanted = {"", *(_token(row, "ego_pose_token") for row in key_frames.rows.values())}
         self._tables = {name: read(name) for name in TABLES if name not in ("scene", "sample_data", "ego_pose")}
         self._tables["sample_data"] = key_frames
         self._tables["ego_pose"] = read("ego_pose", lambda row: _token(row, "token") in wanted)
@@ -171,8 +172,10 @@ class NuScenesTables:
         return tuple(tracks)
 
     def _check_links(self, rows: list[dict], time_of: dict[str, int]) -> None:
-        """Refuse boxes that repeat, that belong to no sample, or whose `next` is not a later box of the object."""
+        """Refuse boxes that repeat, that belong to no object or sample, or whose `next` is not a later box of the object."""
         table = self["sample_annotation"]
+        for row in rows:
+            self.follow("sample_annotation", row, "instance_token")
         for row in rows:
             referrer = f"{table.path.name}, token {row['token']}"
             table.row(row["token"], referrer)

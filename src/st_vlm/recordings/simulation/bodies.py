@@ -51,7 +51,7 @@ def muted_colour(rng: np.random.Generator) -> tuple[float, float, float]:
 
 
 def _parts(size: np.ndarray, rows: list) -> Parts:
-    """Rows of (x0, x1, y0, y1, z0, z1, colour, paint): x, y as shares from the centre, z as a share from the ground."""
+    """Rows of (x0, x1, y0, y1, z0, z1, colour, paint): shares of the size, x and y from the middle, z from below."""
     bounds = np.array([row[:6] for row in rows])
     bounds[:, 4:] -= 0.5
     return Parts(

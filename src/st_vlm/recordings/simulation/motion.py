@@ -52,6 +52,11 @@ def bend_length(turn: float, radius: float) -> float:
     return 1.5 * abs(turn) * radius
 
 
+def stand(duration_s: float) -> Motion:
+    """The motion of something that does not move."""
+    return drive([Leg(1.0, 0.0, pause=2 * duration_s), Leg(1.0, 1.0)], 1.0, duration_s)
+
+
 def drive(legs: Sequence[Leg], acceleration: float, duration_s: float, cell: float = 0.05) -> Motion:
     """Drive the legs in order, as fast as their speeds and the acceleration (m/s^2) allow.
 

@@ -12,6 +12,9 @@ from st_vlm.recordings.simulation.viewpoints import EGO_SIZE, Viewpoint
 LEAST_HEIGHT = 0.05
 """Least box height for a good view, as a share of the image's height; DEFINITIONS asks for 0.044."""
 _CANDIDATES = 64
+_CLEARANCE_M = 0.35
+NOMINAL_ASPECT = 256 / 448
+"""Height over width of the image that scenes are arranged for."""
 
 # The plan of the places, in metres; `ground` paints the same plan.
 TILE = 64.0
@@ -37,9 +40,7 @@ class Path:
     half: np.ndarray
 
 
-def seen(
-    points: np.ndarray, height: float, length: float, camera: np.ndarray, view: Viewpoint, aspect: float
-) -> np.ndarray:
+def seen(points: np.ndarray, height: float, length: float, camera: np.ndarray, view: Viewpoint) -> np.ndarray:
     """Whether a box standing on the ground is well in view.
 
     Args:
@@ -47,7 +48,6 @@ def seen(
         height, length: Its size in metres.
         camera: (T, 4, 4) world from camera.
         view: For the focal length.
-        aspect: Image height over width.
 
     Returns:
         (..., T) bool: tall enough, its middle inside the image, not too near.
@@ -62,7 +62,7 @@ def seen(
     with np.errstate(invalid="ignore"):
         across, vertical = np.abs(view.focal * x / z), np.abs(view.focal * y / z)
         tall = view.focal * height / z
-        return (across < 0.47) & (vertical < 0.46 * aspect) & (tall > LEAST_HEIGHT * aspect)
+        return (across < 0.47) & (vertical < 0.46 * NOMINAL_ASPECT) & (tall > LEAST_HEIGHT * NOMINAL_ASPECT)
 
 
 def overlap(first: Path, second: Path, margin: float) -> np.ndarray:
@@ -116,21 +116,20 @@ def place_motion(
     rng: np.random.Generator,
     motion: Motion,
     size: np.ndarray,
+    on_foot: bool,
     view: Viewpoint,
     camera: np.ndarray,
     ticks: np.ndarray,
     others: Path,
     place: str,
-    on_foot: bool,
-    aspect: float,
     least_seconds: float,
-    margin: float = 0.35,
 ) -> tuple[np.ndarray, float] | None:
     """Turn and shift a motion so that it is seen for long, stays in its area while near the view, and hits nothing.
 
     Args:
         motion: The motion in its own plane.
         size: (3,) length, width, height.
+        on_foot: People may use the pavement.
         camera: (T, 4, 4) world from camera at the ticks (0.1 s apart).
         ticks: (T,) indices of the motion's samples.
         others: Stacked paths to keep clear of.
@@ -147,8 +146,8 @@ def place_motion(
     if turning.max() > 0.005:
         middle = int(np.average(np.arange(count), weights=turning**2))
         anchors[::2] = np.clip(middle, count // 20, count - count // 20 - 1)
-    farthest = min(view.focal * size[2] / (1.15 * LEAST_HEIGHT * aspect), 70.0)
-    nearest = max(3.5 + size[0] / 2, 0.8 * size[2] * view.focal / aspect)
+    farthest = min(view.focal * size[2] / (1.15 * LEAST_HEIGHT * NOMINAL_ASPECT), 70.0)
+    nearest = max(3.5 + size[0] / 2, 0.8 * size[2] * view.focal / NOMINAL_ASPECT)
     ahead = np.exp(rng.uniform(np.log(nearest), np.log(max(farthest, nearest * 1.3)), _CANDIDATES))
     aside = rng.uniform(-0.42, 0.42, _CANDIDATES) * ahead / view.focal
     at, forward, right = camera[anchors, :2, 3], camera[anchors, :2, 2], camera[anchors, :2, 0]
@@ -163,14 +162,16 @@ def place_motion(
     turned = np.stack([cos * points[:, 0] - sin * points[:, 1], sin * points[:, 0] + cos * points[:, 1]], -1)
     shifts = target - turned[np.arange(_CANDIDATES), anchors]
     placed = turned + shifts[:, None]
-    good = seen(placed, size[2], size[0], camera, view, aspect)
+    good = seen(placed, size[2], size[0], camera, view)
     seconds = good.sum(-1) * 0.1
     offset = np.linalg.norm(placed - camera[:, :2, 3], axis=-1)
     outside = ((offset < 80.0) & ~in_area(placed, place, on_foot)).any(-1)
     usable = np.flatnonzero((seconds >= least_seconds) & ~outside)
-    # Long views first, with some chance for the shorter.
-    for index in usable[np.argsort(-seconds[usable] * rng.uniform(0.6, 1.0, len(usable)))][:8]:
+    # Long and near views first, with some chance for the others.
+    near = np.where(good, offset, 0.0)[usable].sum(-1) / np.maximum(good[usable].sum(-1), 1)
+    appeal = np.minimum(seconds[usable], 12.0) / near * rng.uniform(0.3, 1.0, len(usable))
+    for index in usable[np.argsort(-appeal)][:8]:
         path = Path(placed[index], yaws + turns[index], size[:2] / 2)
-        if not overlap(path, others, margin).any():
+        if not overlap(path, others, _CLEARANCE_M).any():
             return shifts[index], float(turns[index])
     return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from st_vlm.recordings.categories import is_person
 from st_vlm.recordings.simulation.motion import Leg, Motion, bend_length, drive
 
 Range = tuple[float, float]
@@ -35,16 +36,20 @@ class ObjectKind:
     lateral: Range
     reverses: float = 0.0
 
+    @property
+    def on_foot(self) -> bool:
+        return is_person(self.category)
+
 
 KINDS = {
     "car": ObjectKind(
-        "vehicle.car", (3.8, 4.9), (1.7, 2.0), (1.4, 1.8), (1.2, 17.0), (5.0, 40.0), (1.2, 3.5), (1.5, 4.0), 0.1
+        "vehicle.car", (3.8, 4.9), (1.7, 2.0), (1.4, 1.8), (1.5, 17.0), (5.0, 40.0), (1.2, 3.5), (1.5, 4.0), 0.1
     ),
     "truck": ObjectKind(
-        "vehicle.truck", (5.5, 9.0), (2.1, 2.6), (2.5, 3.6), (1.2, 14.0), (7.5, 40.0), (0.8, 2.2), (1.0, 3.0), 0.1
+        "vehicle.truck", (5.5, 9.0), (2.1, 2.6), (2.5, 3.6), (1.5, 14.0), (7.5, 40.0), (0.8, 2.2), (1.0, 3.0), 0.1
     ),
     "bus": ObjectKind(
-        "vehicle.bus.rigid", (9.5, 12.5), (2.5, 2.9), (2.9, 3.5), (1.2, 13.0), (9.0, 40.0), (0.7, 1.8), (1.0, 2.5)
+        "vehicle.bus.rigid", (9.5, 12.5), (2.5, 2.9), (2.9, 3.5), (1.5, 13.0), (9.0, 40.0), (0.7, 1.8), (1.0, 2.5)
     ),
     "bicycle": ObjectKind(
         "vehicle.bicycle", (1.6, 1.85), (0.55, 0.7), (1.6, 1.85), (1.2, 8.5), (2.0, 15.0), (0.7, 1.8), (1.0, 3.0)
@@ -101,9 +106,8 @@ def draw_turns(rng: np.random.Generator) -> list[float]:
     return [float(np.radians(turn + rng.uniform(-4, 4))) for turn in turns if abs(turn) > 1]
 
 
-def draw_legs(rng: np.random.Generator, kind: ObjectKind, duration_s: float) -> list[Leg]:
+def draw_legs(rng: np.random.Generator, kind: ObjectKind, cruise: float, duration_s: float) -> list[Leg]:
     """Legs that last at least `duration_s`: straights, turns, changes of speed, stops, reversing."""
-    cruise = log_uniform(rng, kind.speed)
     lateral = rng.uniform(*kind.lateral)
     legs: list[Leg] = []
     if rng.random() < 0.12:
@@ -132,9 +136,9 @@ def draw_legs(rng: np.random.Generator, kind: ObjectKind, duration_s: float) -> 
     return legs
 
 
-def draw_motion(rng: np.random.Generator, kind: ObjectKind, duration_s: float) -> Motion:
-    """A random motion of this kind, with its accelerations within the kind's bounds."""
-    return drive(draw_legs(rng, kind, duration_s), rng.uniform(*kind.acceleration), duration_s)
+def draw_motion(rng: np.random.Generator, kind: ObjectKind, cruise: float, duration_s: float) -> Motion:
+    """A random motion of this kind around a cruising speed in m/s, with its accelerations within the kind's bounds."""
+    return drive(draw_legs(rng, kind, cruise, duration_s), rng.uniform(*kind.acceleration), duration_s)
 
 
 def draw_size(rng: np.random.Generator, kind: ObjectKind) -> np.ndarray:

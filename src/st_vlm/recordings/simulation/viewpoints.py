@@ -46,8 +46,12 @@ class Viewpoint:
 
     def poses_at(self, times_s: np.ndarray) -> np.ndarray:
         """(Q,) seconds to (Q, 4, 4) world from camera."""
-        x, y, yaw = (np.interp(times_s, self.times_s, c) for c in (self.platform[:, 0], self.platform[:, 1], self.yaws))
-        centre = np.stack([x + self.forward * np.cos(yaw), y + self.forward * np.sin(yaw), np.full_like(x, self.height)])
+        x, y, yaw = (
+            np.interp(times_s, self.times_s, c) for c in (self.platform[:, 0], self.platform[:, 1], self.yaws)
+        )
+        centre = np.stack(
+            [x + self.forward * np.cos(yaw), y + self.forward * np.sin(yaw), np.full_like(x, self.height)]
+        )
         return pose(camera_rotation(yaw, self.pitch), centre.T)
 
 
@@ -67,7 +71,7 @@ def draw_viewpoint(rng: np.random.Generator, place: str, mount: str, duration_s:
         lane = rng.uniform(-8.0, 8.0) if place == "street" else rng.uniform(-20.0, 20.0)
         return Viewpoint(
             times_s=motion.times_s,
-            platform=motion.points + (rng.uniform(-32.0, 32.0), lane),
+            platform=motion.points + np.array([rng.uniform(-32.0, 32.0), lane]),
             yaws=motion.yaws,
             pitch=np.radians(rng.uniform(0.0, 4.0)),
             height=rng.uniform(1.3, 2.0),
@@ -76,8 +80,10 @@ def draw_viewpoint(rng: np.random.Generator, place: str, mount: str, duration_s:
         )
     times = np.arange(round(duration_s / 0.02) + 1) * 0.02
     if mount == "pole":
-        towards = rng.choice([0.0, np.pi / 2, np.pi, -np.pi / 2]) + rng.normal(0.0, 0.25) if place == "square" else (
-            rng.normal(0.0, 0.35)
+        towards = (
+            rng.choice([0.0, np.pi / 2, np.pi, -np.pi / 2]) + rng.normal(0.0, 0.25)
+            if place == "square"
+            else (rng.normal(0.0, 0.35))
         )
         stand = np.array([-16.0, rng.uniform(-12.0, 12.0)]) if place == "street" else rng.uniform(-12.0, 12.0, 2)
         height, pitch = rng.uniform(3.0, 7.0), np.radians(rng.uniform(5.0, 14.0))
