@@ -109,7 +109,7 @@ def in_area(points: np.ndarray, place: str, on_foot: bool) -> np.ndarray:
     if on_foot:
         return np.abs(y) < PAVEMENT_EDGE - 0.5
     crossing = np.abs((x + TILE / 2) % TILE - TILE / 2) < CROSSING_HALF - 1.0
-    return (np.abs(y) < STREET_HALF - 1.0) | (crossing & (np.abs(y) < 30.0))
+    return (np.abs(y) < STREET_HALF - 1.0) | crossing
 
 
 def place_motion(
@@ -124,7 +124,7 @@ def place_motion(
     place: str,
     least_seconds: float,
 ) -> tuple[np.ndarray, float] | None:
-    """Turn and shift a motion so that it is seen for long, stays in its area while near the view, and hits nothing.
+    """Turn and shift a motion so that it is seen for long, stays in its area while in sight, and hits nothing.
 
     Args:
         motion: The motion in its own plane.
@@ -164,8 +164,12 @@ def place_motion(
     placed = turned + shifts[:, None]
     good = seen(placed, size[2], size[0], camera, view)
     seconds = good.sum(-1) * 0.1
-    offset = np.linalg.norm(placed - camera[:, :2, 3], axis=-1)
-    outside = ((offset < 80.0) & ~in_area(placed, place, on_foot)).any(-1)
+    offset = placed - camera[:, :2, 3]
+    before = (offset * camera[:, :2, 2]).sum(-1)
+    beside = np.abs((offset * camera[:, :2, 0]).sum(-1))
+    offset = np.linalg.norm(offset, axis=-1)
+    in_sight = (offset < 80.0) & (beside < np.maximum(0.6 * before / view.focal, 0.0) + size[0])
+    outside = (in_sight & ~in_area(placed, place, on_foot)).any(-1)
     usable = np.flatnonzero((seconds >= least_seconds) & ~outside)
     # Long and near views first, with some chance for the others.
     near = np.where(good, offset, 0.0)[usable].sum(-1) / np.maximum(good[usable].sum(-1), 1)

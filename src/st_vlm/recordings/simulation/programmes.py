@@ -81,6 +81,8 @@ KINDS = {
         "player", (0.7, 0.9), (0.6, 0.8), (1.65, 2.05), (0.8, 7.0), (0.6, 8.0), (1.0, 3.5), (1.5, 4.0)
     ),
 }
+# By the size of the turn in hours: turning back is drawn more often, because it is seen to its end less often.
+_HOUR_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.0, 1.1, 1.4, 1.7])
 _REVERSING_SPEED = (0.8, 3.0)
 
 
@@ -90,15 +92,16 @@ def log_uniform(rng: np.random.Generator, bounds: Range) -> float:
 
 
 def draw_turns(rng: np.random.Generator) -> list[float]:
-    """The heading changes of a programme in radians; their sum is one of the twelve clock hours, all equally likely.
+    """The heading changes of a programme in radians; their sum is one of the twelve clock hours.
 
-    About one in five goes straight on; 12 o'clock of the others is a pair of turns that cancel.
+    About one in eight goes straight on; 12 o'clock of the others is several turns that cancel.
     """
-    count = rng.choice([0, 1, 2, 3], p=[0.15, 0.5, 0.25, 0.1])
+    count = rng.choice([0, 1, 2, 3], p=[0.12, 0.5, 0.27, 0.11])
     if count == 0:
         return []
-    hours = np.arange(-5, 7) * 30.0
-    total = rng.choice(hours[hours != 0] if count == 1 else hours)
+    hours = np.arange(-5, 7)
+    likely = _HOUR_WEIGHTS[np.abs(hours)] * ((hours != 0) | (count > 1))
+    total = 30.0 * rng.choice(hours, p=likely / likely.sum())
     if abs(total) == 180:
         total *= rng.choice([-1, 1])
     turns = list(rng.choice([-120, -90, -60, -30, 30, 60, 90, 120], size=count - 1))

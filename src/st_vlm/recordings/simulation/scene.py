@@ -42,6 +42,8 @@ _KIND_WEIGHTS = {
 }
 _SETTINGS = (("street", "dash"), ("square", "dash"), ("street", "pole"), ("square", "pole"), ("court", "side"))
 _SETTING_WEIGHTS = (0.28, 0.24, 0.13, 0.15, 0.2)
+# Objects tried after the wanted ones, in place of those that found no room.
+_SPARE = 5
 # Least seconds in good view, try by try: a motion that stays long is preferred, a short one better than none.
 _LEAST_SECONDS = (9.0, 7.0, 6.0, 5.0, 4.5, 4.0, 3.5)
 
@@ -145,14 +147,17 @@ def draw_scene(seed: int, index: int) -> Scene:
     names, weights = list(_KIND_WEIGHTS[place]), np.array(list(_KIND_WEIGHTS[place].values()))
     objects: list[SceneObject] = []
     paths = [ego_path(view, ticks)]
-    for number in range(wanted + still):
+    moves = [True] * wanted + [False] * still + [True] * _SPARE
+    for moving in moves:
+        if moving and sum(o.odometer[-1] > 0 for o in objects) >= wanted:
+            continue
         kind = names[rng.choice(len(names), p=weights / weights.sum())]
         size = draw_size(rng, KINDS[kind])
-        cruise = log_uniform(rng, KINDS[kind].speed) if number < wanted else 0.0
+        cruise = log_uniform(rng, KINDS[kind].speed)
         others = stack(paths)
         # The speed is kept over the tries, else slow objects, which are easier to place, would crowd out fast ones.
         for least in _LEAST_SECONDS:
-            motion = draw_motion(rng, KINDS[kind], cruise, duration) if cruise else stand(duration)
+            motion = draw_motion(rng, KINDS[kind], cruise, duration) if moving else stand(duration)
             spot = place_motion(rng, motion, size, KINDS[kind].on_foot, view, camera, ticks, others, place, least)
             if spot is not None:
                 thing = _placed(rng, kind, size, motion, *spot)
