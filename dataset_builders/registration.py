@@ -19,8 +19,8 @@ import wrapt
 MODULES = {"stkit": "st_vlm.dataset_builders.stkit"}
 
 
-def register() -> None:
-    """Enter our builders into `datasets`. Calling it again changes nothing."""
+def register(_module: object = None) -> None:
+    """Enter our builders into `datasets`; `st_vlm` calls it when `datasets.load` is imported. Again changes nothing."""
     from datasets import load
     from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 
@@ -35,6 +35,7 @@ def _get_module(wrapped, instance, args, kwargs):
     """What `PackagedDatasetModuleFactory.get_module` returns, without listing any file, for our names only."""
     if instance.name not in MODULES:
         return wrapped(*args, **kwargs)
+    from datasets.data_files import DataFilesDict
     from datasets.load import DatasetModule
 
     if instance.data_files is not None:
@@ -43,7 +44,9 @@ def _get_module(wrapped, instance, args, kwargs):
         raise InputError(
             f'load_dataset("{instance.name}") takes data_dir=, the folder of recordings, not data_files=.'
         )
-    return DatasetModule(MODULES[instance.name], code_hash(), {"dataset_name": instance.name})
+    # load_dataset refuses a packaged module whose files are None; the builder puts its own list in this one's place.
+    builder_kwargs = {"dataset_name": instance.name, "data_files": DataFilesDict()}
+    return DatasetModule(MODULES[instance.name], code_hash(), builder_kwargs)
 
 
 @cache

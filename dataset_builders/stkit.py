@@ -7,15 +7,19 @@ read as it is. Videos stay files: a row's `video` is `{"path": …, "bytes": Non
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 import pyarrow.parquet as pq
+from datasets.data_files import DataFilesDict, DataFilesList
 
 from st_vlm import __version__
 from st_vlm.building.build import BUILD_FILE, METADATA_FILE, SPLITS, BuildSettings, build
+from st_vlm.dataset_builders.registration import code_hash
+from st_vlm.errors import InputError
 from st_vlm.questions.answers import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.recordings import SOURCE_NAMES
@@ -72,6 +76,12 @@ class STKit(datasets.GeneratorBasedBuilder):
     ]
     DEFAULT_CONFIG_NAME = "simulated"
 
+    def __init__(self, *args, data_dir: str | None = None, hash: str | None = None, **kwargs) -> None:
+        # What names the cache's folder must change with the code, the folder meant, and the content of a built folder.
+        data_dir = None if data_dir is None else os.path.abspath(os.path.expanduser(data_dir))
+        kwargs["data_files"] = None if data_dir is None else _built_files(Path(data_dir))
+        super().__init__(*args, data_dir=data_dir, hash=hash or code_hash(), **kwargs)
+
     def _info(self) -> datasets.DatasetInfo:
         features = {"video": datasets.Video(decode=False), **datasets.Features.from_arrow_schema(ROW_SCHEMA)}
         return datasets.DatasetInfo(description=_DESCRIPTION, features=datasets.Features(features))
@@ -95,7 +105,8 @@ class STKit(datasets.GeneratorBasedBuilder):
         if self.config.data_dir is not None:
             given = Path(self.config.data_dir)
             if (given / BUILD_FILE).is_file():
-                return given.absolute()
+                self._check_built(given)
+                return given
         folder = Path(self._cache_dir_root).absolute() / "stkit_builds" / self.config_id / str(self.hash)
         if force:
             shutil.rmtree(folder, ignore_errors=True)
@@ -105,3 +116,27 @@ class STKit(datasets.GeneratorBasedBuilder):
             for sentence in report.failures:
                 logger.warning("Left out: %s", sentence)
         return folder
+
+    def _check_built(self, folder: Path) -> None:
+        """Refuse settings that a folder, built long ago, can no longer follow."""
+        settings = self.config.settings()
+        untouched = STKitConfig(name=self.config.name, data_dir=self.config.data_dir).settings()
+        if settings != untouched:
+            raise InputError(
+                f"{folder} is built already, so seed, cameras, tasks and num_recordings change nothing there. "
+                "Leave them out, or give the folder of the recordings."
+            )
+
+
+def _built_files(folder: Path) -> DataFilesDict | None:
+    """The tables of a built folder with size and time of change, from which `datasets` sees that it was built anew."""
+    if not (folder / BUILD_FILE).is_file():
+        return None
+    tables = {split: folder / split / METADATA_FILE for split in SPLITS}
+    found = {split: (str(path), path.stat()) for split, path in tables.items() if path.is_file()}
+    return DataFilesDict(
+        {
+            split: DataFilesList([path], [(str(about.st_mtime_ns), str(about.st_size))])
+            for split, (path, about) in found.items()
+        }
+    )

@@ -26,19 +26,18 @@ _NAMES = {
     "Track": "st_vlm.recordings",
     "open_recordings": "st_vlm.recordings",
 }
-__all__ = [*_NAMES, "__version__"]  # noqa: PLE0604 (all are strings)
+__all__ = [*_NAMES, "__version__"]
 
-# (library module, our module, function): narrow modules, so that `import transformers` stays light.
-_HOOKS = (
-    ("transformers.models.auto.configuration_auto", "st_vlm.models.registration", "register_configuration"),
-    ("transformers.models.auto.modeling_auto", "st_vlm.models.registration", "register_models"),
-    ("transformers.models.auto.processing_auto", "st_vlm.models.registration", "register_processor"),
-    ("transformers.models.auto.video_processing_auto", "st_vlm.models.registration", "register_video_processor"),
-    ("transformers.models.auto.image_processing_auto", "st_vlm.models.registration", "register_image_processor"),
-    ("transformers.conversion_mapping", "st_vlm.models.registration", "register_weight_names"),
-)
-for _library, _ours, _function in _HOOKS:
-    _when_imported(f"{_ours}:{_function}", _library)
+# What to run when a module of another library is imported: narrow modules, so that `import transformers` stays light.
+_HOOKS = {
+    "datasets.load": "st_vlm.dataset_builders.registration:register",
+    "transformers.models.auto.configuration_auto": "st_vlm.models.registration:watch",
+    "transformers.models.auto.modeling_auto": "st_vlm.models.registration:watch",
+    "transformers.models.auto.processing_auto": "st_vlm.models.registration:watch",
+    "transformers.models.auto.video_processing_auto": "st_vlm.models.registration:watch",
+}
+for _library, _hook in _HOOKS.items():
+    _when_imported(_hook, _library)
 
 
 def __getattr__(name: str):

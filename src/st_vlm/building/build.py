@@ -13,7 +13,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -91,22 +91,18 @@ def build(settings: BuildSettings, out: str | os.PathLike, num_proc: int = 1) ->
     Raises:
         InputError: `out` holds something, the source cannot be opened, or no recording gave a question.
     """
-    out = Path(out)
+    out = Path(os.path.abspath(out))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already: remove it or choose another folder.")
     source = open_recordings(settings.source, settings.path, **settings.source_options)
-    jobs, without_images = _jobs(source, settings)
+    jobs, without_images, failures = _jobs(source, settings)
     work = _work_folder(out, settings)
-    failures = [sentence for sentence in _run(jobs, settings, work, num_proc) if sentence]
+    failures += [sentence for sentence in _run(jobs, settings, work, num_proc, source) if sentence]
     shards = [work / name for name, _, _ in jobs if (work / name).is_dir()]
     rows = _select(shards, settings)
     if not rows:
         shutil.rmtree(work)
-        if without_images and not jobs:
-            failures.append(
-                f"No recording of {settings.path} has images (first: {without_images[0]}); questions need a video."
-            )
-        raise InputError(" ".join(failures) or f"No question can be asked about {settings.path or settings.source}.")
+        raise InputError(_why_nothing(settings, jobs, failures, without_images))
     counts = _write(rows, work, settings, failures)
     clips = len({row["clip_id"] for _, row, _ in rows})
     if out.exists():
@@ -117,21 +113,42 @@ def build(settings: BuildSettings, out: str | os.PathLike, num_proc: int = 1) ->
     return BuildReport(counts, clips, tuple(failures), tuple(without_images))
 
 
-def _jobs(source, settings: BuildSettings) -> tuple[list[tuple[str, str, str]], list[str]]:
-    """(shard name, recording, camera) for everything to do, and the recordings without images."""
-    jobs, without_images, known = [], [], set()
+def _why_nothing(
+    settings: BuildSettings, jobs: Sequence, failures: Sequence[str], without_images: Sequence[str]
+) -> str:
+    """The sentence for a build that gave no question."""
+    place = settings.path or settings.source
+    if failures:
+        more = f" {len(failures) - 1} more could not be used either." if len(failures) > 1 else ""
+        return f"Nothing can be asked about {place}. {failures[0]}{more}"
+    if without_images and not jobs:
+        return f"No recording of {place} has images (first: {without_images[0]}); questions need a video."
+    return (
+        f"Nothing can be asked about {place}: no object is seen for 2 s in a clip of 3 s or more and clearly moves or "
+        "clearly stands."
+    )
+
+
+def _jobs(source, settings: BuildSettings) -> tuple[list[tuple[str, str, str]], list[str], list[str]]:
+    """(shard name, recording, camera) for everything to do; the recordings without images; a sentence a bad one."""
+    jobs, without_images, failures, known = [], [], [], set()
     for recording_id in source.recording_ids():
-        cameras = list(source.cameras(recording_id))
+        try:
+            cameras = list(source.cameras(recording_id))
+        except InputError as error:
+            failures.append(f"{recording_id}: {error}")
+            continue
         known.update(cameras)
         if not cameras:
             without_images.append(recording_id)
         wanted = cameras if settings.cameras is None else [c for c in cameras if c in settings.cameras]
         jobs.extend((f"{recording_id}-{camera}", recording_id, camera) for camera in wanted)
-    if settings.cameras is not None and (unknown := set(settings.cameras) - known):
+    unknown = set(settings.cameras or ()) - known
+    if unknown and (known or not failures):
         raise InputError(
             f"No recording has images of the camera {min(unknown)}; there are {', '.join(sorted(known)) or 'none'}."
         )
-    return jobs, without_images
+    return jobs, without_images, failures
 
 
 def _work_folder(out: Path, settings: BuildSettings) -> Path:
@@ -148,32 +165,36 @@ def _work_folder(out: Path, settings: BuildSettings) -> Path:
     return work
 
 
-def _run(jobs: Sequence[tuple[str, str, str]], settings: BuildSettings, work: Path, num_proc: int) -> Iterator[str]:
+def _run(
+    jobs: Sequence[tuple[str, str, str]], settings: BuildSettings, work: Path, num_proc: int, source
+) -> Iterator[str]:
     """Write the missing shards; yields a sentence for each that failed and an empty string for the others."""
     todo = [job for job in jobs if not (work / job[0]).is_dir()]
-    # Spawned, not forked: a caller's threads (PyTorch, Arrow) would be copied into a state that can hang.
-    pool = (
-        ProcessPoolExecutor(num_proc, mp_context=get_context("spawn"))
-        if num_proc > 1 and len(todo) > 1
-        else nullcontext()
-    )
-    with pool as workers:
-        tasks = [(job, settings, work) for job in todo]
-        results = map(_write_one, tasks) if workers is None else workers.map(_write_one, tasks)
+    with ExitStack() as stack:
+        if num_proc > 1 and len(todo) > 1:
+            # Spawned, not forked: a caller's threads (PyTorch, Arrow) would be copied into a state that can hang.
+            pool = ProcessPoolExecutor(min(num_proc, len(todo)), mp_context=get_context("spawn"))
+            results = stack.enter_context(pool).map(_write_in_worker, [(job, settings, work) for job in todo])
+        else:
+            results = (_write_one(source, job, settings, work) for job in todo)
         yield from tqdm(results, total=len(todo), desc="Recordings", unit="camera", disable=None)
 
 
-_opened: dict[str, object] = {}
+# A worker's own source, opened once: it lives as long as the worker, so for one build.
+_opened: list = []
 
 
-def _write_one(task: tuple[tuple[str, str, str], BuildSettings, Path]) -> str:
-    (name, recording_id, camera), settings, work = task
-    key = json.dumps(asdict(settings), sort_keys=True)
+def _write_in_worker(task: tuple[tuple[str, str, str], BuildSettings, Path]) -> str:
+    job, settings, work = task
+    if not _opened:
+        _opened.append(open_recordings(settings.source, settings.path, **settings.source_options))
+    return _write_one(_opened[0], job, settings, work)
+
+
+def _write_one(source, job: tuple[str, str, str], settings: BuildSettings, work: Path) -> str:
+    name, recording_id, camera = job
     try:
-        if key not in _opened:
-            _opened.clear()
-            _opened[key] = open_recordings(settings.source, settings.path, **settings.source_options)
-        recording = _opened[key].read(recording_id, camera)
+        recording = source.read(recording_id, camera)
         write_shard(recording, work / name, settings.seed, settings.tasks)
     except InputError as error:
         return f"{recording_id} ({camera}): {error}"
@@ -223,7 +244,7 @@ def _write(
         "version": __version__,
         "seed": settings.seed,
         "licences": ", ".join(sorted({row["licence"] for _, row, _ in rows})),
-        "left_out": f"{len(failures)} recordings could not be used." if failures else "",
+        "left_out": f"Could not be used: {len(failures)} (recording and camera)." if failures else "",
     }
     (result / "README.md").write_text(dataset_card(counts, facts), encoding="utf-8")
     about = {"version": __version__, "source": settings.source, "seed": settings.seed, "rows": counts}

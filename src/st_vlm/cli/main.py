@@ -81,6 +81,26 @@ def build(
     raise typer.Exit(run_build(source, path, out, form, num_proc, seed, camera, task, balance, options))
 
 
+@app.command()
+def score(
+    questions: Annotated[
+        Path, typer.Argument(help="A folder that build wrote, or a Parquet file of questions.", show_default=False)
+    ],
+    predictions: Annotated[
+        Path, typer.Argument(help='JSON lines, each {"id": ..., "text": ...}.', show_default=False)
+    ],
+    split: Annotated[
+        str | None, typer.Option(help="Split of the folder; test where there is one.", show_default=False)
+    ] = None,
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "table",
+    out: Annotated[Path | None, typer.Option(help="Also write the JSON to this file.", show_default=False)] = None,
+) -> None:
+    """Score a model's free-text predictions, task by task."""
+    from st_vlm.cli.score import score as run
+
+    raise typer.Exit(run(questions, predictions, split, form, out))
+
+
 def main() -> None:
     """Entry point: refused input is one sentence on standard error, never a traceback."""
     try:

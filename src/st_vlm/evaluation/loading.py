@@ -1,4 +1,4 @@
-"""Benchmark questions from a built folder or a Parquet file, and predictions from JSON lines, checked before scoring."""
+"""Questions from a built folder or a Parquet file, and predictions from JSON lines, checked before scoring."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def load_predictions(path: str | PathLike, ids: Collection[str]) -> dict[str, st
         ids: The questions' ids; a prediction for any other is refused.
 
     Raises:
-        InputError: An unreadable file, or a line that is not such an object, or whose id is unknown or occurs twice; the
-            sentence names the file and the line.
+        InputError: An unreadable file, or a line that is not such an object, or whose id is unknown or occurs twice;
+            the sentence names the file and the line.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").split("\n")

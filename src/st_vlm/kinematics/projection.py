@@ -22,6 +22,7 @@ _CORNER_SIGNS = np.array([[(i >> 2 & 1), (i >> 1 & 1), (i & 1)] for i in range(8
 _EDGES = np.array([(a, a | bit) for bit in (4, 2, 1) for a in range(8) if not a & bit])
 # Distortion bends an edge: it is followed at this many points, a straight one at its ends.
 _POINTS_ON_BENT_EDGE = 9
+_BEHIND = np.array([0.0, 0.0, -1.0])
 
 
 class Lens(Protocol):
@@ -108,15 +109,16 @@ def project_boxes(
     corners = transform(camera_from_world[..., None, :, :], box_corners(centres, sizes, rotations))
     start, end = corners[:, _EDGES[:, 0]], corners[:, _EDGES[:, 1]]
     start, end = _cut_at_near_plane(start, end), _cut_at_near_plane(end, start)
-    share = np.linspace(0, 1, 2 if camera.distortion == "none" else _POINTS_ON_BENT_EDGE)[:, None]
-    outline = start[:, :, None] * (1 - share) + end[:, :, None] * share
-    uv = _pixels(outline, camera.intrinsics, camera.distortion, camera.distortion_coefficients).reshape(
-        len(centres), -1, 2
-    )
-
-    # An infinity instead of NaN lets min and max pass over the parts that are behind.
-    hidden = np.isnan(uv)
-    low, high = np.where(hidden, np.inf, uv).min(axis=1), np.where(hidden, -np.inf, uv).max(axis=1)
+    bent = camera.distortion != "none"
+    low, high = _bounds(_points_between(start, end, _POINTS_ON_BENT_EDGE if bent else 2), camera)
+    cut = (corners[..., 2] < NEAR_M).any(axis=1) & (corners[..., 2] > NEAR_M).any(axis=1)
+    if bent and cut.any():
+        # The near plane opens a face whose outline is bent too; straight, its corners would do.
+        nearer = np.where(start[cut, :, 2:] < end[cut, :, 2:], start[cut], end[cut])
+        nearer = np.where(np.isclose(nearer[..., 2:], NEAR_M), nearer, _BEHIND)
+        first, second = np.triu_indices(len(_EDGES), 1)
+        face = _bounds(_points_between(nearer[:, first], nearer[:, second], _POINTS_ON_BENT_EDGE), camera)
+        low[cut], high[cut] = np.minimum(low[cut], face[0]), np.maximum(high[cut], face[1])
     behind = np.isinf(low[:, :1])
     boxes = np.where(behind, np.nan, np.concatenate([low, high], axis=1))
     clipped = np.clip(boxes, 0, np.tile(np.asarray(camera.size, np.float64), 2))
@@ -158,17 +160,31 @@ def _odd_polynomial(x: np.ndarray, coefficients: tuple[float, ...]) -> np.ndarra
     return held * np.polyval(powers[::-1], held**2) + (x - held)
 
 
+def _points_between(start: np.ndarray, end: np.ndarray, count: int) -> np.ndarray:
+    """(N, E, 3) ends of lines to (N, E * count, 3) points along them."""
+    share = np.linspace(0, 1, count)[:, None]
+    return (start[:, :, None] * (1 - share) + end[:, :, None] * share).reshape(len(start), -1, 3)
+
+
+def _bounds(points: np.ndarray, camera: Lens) -> tuple[np.ndarray, np.ndarray]:
+    """(N, P, 3) points in the camera frame to the (N, 2) least and greatest pixels; infinite when all are behind."""
+    uv = _pixels(points, camera.intrinsics, camera.distortion, camera.distortion_coefficients)
+    # An infinity instead of NaN lets min and max pass over the points that are behind.
+    hidden = np.isnan(uv)
+    return np.where(hidden, np.inf, uv).min(axis=1), np.where(hidden, -np.inf, uv).max(axis=1)
+
+
 def _cut_at_near_plane(ends: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(..., 3) ends of edges, moved along the edge to the near plane where they lie behind it.
 
-    An edge with both ends behind stays where it is but gets a negative depth, so that it has no pixels.
+    An edge with both ends behind becomes a point behind the camera, which has no pixels.
     """
     depth, other_depth = ends[..., 2:], others[..., 2:]
     crosses = (depth < NEAR_M) & (other_depth >= NEAR_M)
     share = np.divide(NEAR_M - depth, other_depth - depth, out=np.zeros_like(depth), where=crosses)
     moved = ends + share * (others - ends)
     both_behind = (depth < NEAR_M) & (other_depth < NEAR_M)
-    return np.where(both_behind, [0.0, 0.0, -1.0], moved)
+    return np.where(both_behind, _BEHIND, moved)
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:

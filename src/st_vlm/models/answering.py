@@ -84,8 +84,8 @@ class AnsweringMixin:
             if len(values) != n:
                 raise InputError(f"{n} questions but {len(values)} {name}; give one for each question.")
         processor = processor or self._own_processor()
-        inputs = processor(text=[_prompt(processor, v, q) for v, q in zip(lists["videos"], questions, strict=True)],
-                           **_with_video(lists), padding=True, padding_side="left", return_tensors="pt")  # fmt: skip
+        prompts = [_prompt(processor, v, q) for v, q in zip(lists["videos"], questions, strict=True)]
+        inputs = processor(text=prompts, **_with_video(lists), padding=True, padding_side="left", return_tensors="pt")
         was_training = self.training
         self.eval()
         try:

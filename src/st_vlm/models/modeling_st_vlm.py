@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import torch
 from transformers import LlavaOnevisionForConditionalGeneration, LlavaOnevisionModel
+from transformers.conversion_mapping import (
+    get_checkpoint_conversion_mapping,
+    register_checkpoint_conversion_mapping,
+)
 
 from st_vlm.models.answering import AnsweringMixin
 from st_vlm.models.configuration_st_vlm import STVLMConfig
+
+# LLaVA-OneVision is stored under older weight names; stored under the same ones, either loads the other's files.
+for _ours, _base in (("st_vlm", "llava_onevision"), ("STVLMModel", "LlavaOnevisionModel")):
+    _mapping = get_checkpoint_conversion_mapping(_base)
+    if _mapping is not None:
+        register_checkpoint_conversion_mapping(_ours, _mapping, overwrite=True)
 
 
 class STVLMModel(LlavaOnevisionModel):

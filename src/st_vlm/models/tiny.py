@@ -95,7 +95,7 @@ def _configuration(tokenizer: PreTrainedTokenizerFast) -> STVLMConfig:
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE over the phrasings; every digit is a token, so that numbers are read and written digit by digit."""
+    """Byte-level BPE over the phrasings; every digit is a token of its own."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]

@@ -1,6 +1,7 @@
 """Videos to pixel tensors: PyAV decoding by real timestamps, and batches of different lengths."""
 
 import os
+
 import numpy as np
 import torch
 from transformers import LlavaOnevisionVideoProcessor

@@ -21,7 +21,8 @@ _CUE = re.compile(
     r"\b(?:far|fast|more|great|long|high|larg|bigg|furth|most|quick|slow|less|least|short|small|low|few|near)[a-z]*\b|\boutpaces?\b"
 )
 _CONTRARY = re.compile(
-    r"\b(?:slower|slowest|slowly|less|least|shorter|shortest|smaller|smallest|lower|lowest|fewer|fewest|nearer|not|never)\b|n't\b"
+    r"\b(?:slow|slower|slowest|slowly|less|least|shorter|shortest|smaller|smallest|lower|lowest|fewer|fewest|nearer|not|"
+    r"never)\b|n't\b|\bno (?=[a-z]{3,12}er\b)"
 )
 _AS = re.compile(r"\bas (?:far|fast|quickly|much|long|great|high|large|many|big)\b")
 _GAP = r"(?: (?!and\b|or\b)[a-z']{1,20}){0,8}? "

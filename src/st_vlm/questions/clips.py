@@ -18,8 +18,11 @@ from st_vlm.questions.sightings import Sightings, Span, look, object_span
 from st_vlm.recordings import Recording, Track
 from st_vlm.recordings.categories import noun
 from st_vlm.video.marks import COLOURS
+from st_vlm.video.sampling import sample_indices
 
 LENGTHS_S = (3.0, 4.0, 6.0, 8.0, 12.0, 19.5)
+# Frames jitter about the grid; a step of twice its own means that one is missing.
+MOST_STEP_S = 1.5 * STEP_S
 MOST_CLIPS = 8
 MOST_OVERLAP = 0.3
 # How many marks a clip shows at most, and how often: single objects, pairs, crowds.
@@ -124,8 +127,7 @@ def _windows(recording: Recording, sightings: Sightings, length_s: float) -> lis
     windows = []
     for first in range(len(times) - steps):
         last = first + steps
-        # A camera that skipped frames has no clip there.
-        if abs((times[last] - times[first]) * 1e-9 - length_s) > STEP_S:
+        if not _regular((times[first : last + 1] - times[first]) * 1e-9):
             continue
         askable = {}
         for k in often:
@@ -138,6 +140,11 @@ def _windows(recording: Recording, sightings: Sightings, length_s: float) -> lis
         if askable:
             windows.append(_Window(first, last, askable))
     return windows
+
+
+def _regular(times_s: np.ndarray) -> bool:
+    """Whether the camera skipped no frame, and whoever samples the clip's video takes every frame of it."""
+    return np.diff(times_s).max() <= MOST_STEP_S and len(sample_indices(times_s)) == len(times_s)
 
 
 def _askable_category(track: Track) -> bool:

@@ -27,6 +27,8 @@ _LATEX = (
     (re.compile(r"\\(?:times|cdot)"), "×"),
     (re.compile(r"\\(?:text|mathrm|mathbf|textbf|rm)\b|\\[,;: !]|\\(?:approx|sim|quad)\b"), " "),
 )
+_BRACES = str.maketrans("{}", "  ")
+_SPACES = re.compile(" {2,}")
 _PRODUCT = re.compile(r"(?<=[0-9]) ?\* ?(?=[0-9])")
 _MARKER = re.compile(r"\banswer\b(?: to [^.:\n]{1,60}?)? ?(?:is\b ?:?|[:=])|\banswer ?\n")
 
@@ -81,10 +83,13 @@ def final_part(text: str) -> str:
 
     Reasoning before `</think>` is dropped. Without a marker, or with nothing behind it, the whole text.
     """
+    return _SPACES.sub(" ", _marked(text).translate(_BRACES))
+
+
+def _marked(text: str) -> str:
     text = text.rpartition("</think>")[2]
     if "\\boxed{" in text:
-        inside = _in_braces(text.rpartition("\\boxed{")[2])
-        return " ".join(inside.replace("{", " ").replace("}", " ").split())
+        return _in_braces(text.rpartition("\\boxed{")[2])
     if "<answer>" in text:
         return text.rpartition("<answer>")[2].partition("</answer>")[0]
     end = max((match.end() for match in _MARKER.finditer(text)), default=0)

@@ -29,7 +29,7 @@ def _named(table: dict[str, float]) -> list[tuple[re.Pattern[str], float]]:
 
 
 _LENGTHS, _TIMES, _SPEEDS = _named(_METRES), _named(_SECONDS), _named(_KMH)
-_PER = re.compile(r" ?/ ?| ?\( ?per | ?per | (?:an?|each|every) (?=(?:hours?|seconds?|minutes?)(?![a-z]))")
+_PER = re.compile(r" ?/ ?| ?\( ?per |[ -]?per[ -]| (?:an?|each|every) (?=(?:hours?|seconds?|minutes?)(?![a-z]))")
 _ACCELERATION = re.compile(r" squared| ?(?:/|per) ?s")
 _MULTIPLIER = re.compile(r" ?(hundred|thousand|million|billion)(?![a-z])")
 _MULTIPLIERS = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}

@@ -90,7 +90,7 @@ def _candidates(text: str, numerals: Sequence[Numeral], kind: Kind) -> list[tupl
             if last is second and i < len(numerals) and numerals[i] is second:
                 i += 1
         if last.kind == kind:
-            found.append((value, before.endswith("(") or bool(_DESCRIBES.match(text, last.end))))
+            found.append((value, before.endswith(("(", "not ")) or bool(_DESCRIBES.match(text, last.end))))
     return found
 
 

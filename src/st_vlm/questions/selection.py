@@ -25,6 +25,8 @@ MOST_WALKING = 0.2
 MOST_STATIC = 0.1
 MOST_AHEAD = {"moving_direction": 0.25, "direction_timestamp": 0.2}
 MOST_MIXED = 0.2
+# Over the whole clip farther is faster: were most stated parts to reverse that, the slower would be the answer.
+MOST_REVERSED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,7 @@ class Traits:
     ahead: bool
     mixed: bool
     choice: str | None
+    reversed_winner: bool = False
 
 
 def without_repeats(asked: Sequence[Asked]) -> list[Asked]:
@@ -69,21 +72,26 @@ def balanced(traits: Sequence[Traits], rng: np.random.Generator) -> list[int]:
     """Indices, ascending, of the rows that a balanced set keeps.
 
     Caps, each within one task: walking pace 20 % and static 10 % of distances and speeds, 12 o'clock 25 % of
-    directions and 20 % of intervals, pairs of different kinds 20 %; the answers of a choice come equally often.
+    directions and 20 % of intervals, pairs of different kinds 20 %, reversed winners 50 %; the answers of a choice come equally often.
     """
-    keep = set(range(len(traits)))
+    kept: list[int] = []
     for task in dict.fromkeys(one.task for one in traits):
-        rows = [k for k in keep if traits[k].task == task]
-        for crowd, share in (
-            (lambda k: traits[k].walking, MOST_WALKING),
-            (lambda k: traits[k].static, MOST_STATIC),
-            (lambda k: traits[k].ahead, MOST_AHEAD.get(task, 1.0)),
-            (lambda k: traits[k].mixed, MOST_MIXED),
-        ):
-            rows = _capped(rows, crowd, share, rng)
-        rows = _levelled(rows, lambda k: traits[k].choice, rng)
-        keep -= {k for k in keep if traits[k].task == task} - set(rows)
-    return sorted(keep)
+        rows = [k for k, one in enumerate(traits) if one.task == task]
+        before = None
+        # Each cap takes from the total that another is a share of, so they are gone through until none bites.
+        while before != len(rows):
+            before = len(rows)
+            for crowd, share in (
+                (lambda k: traits[k].walking, MOST_WALKING),
+                (lambda k: traits[k].static, MOST_STATIC),
+                (lambda k: traits[k].ahead, MOST_AHEAD.get(task, 1.0)),
+                (lambda k: traits[k].mixed, MOST_MIXED),
+                (lambda k: traits[k].reversed_winner, MOST_REVERSED),
+            ):
+                rows = _capped(rows, crowd, share, rng)
+            rows = _levelled(rows, lambda k: traits[k].choice, rng)
+        kept.extend(rows)
+    return sorted(kept)
 
 
 def traits_of(candidate: Candidate, people: bool) -> Traits:
@@ -100,6 +108,7 @@ def traits_of(candidate: Candidate, people: bool) -> Traits:
         ahead=hour == 12,
         mixed=candidate.mixed,
         choice=answer.option if isinstance(answer, Choice) and answer.option in ("same", "different") else None,
+        reversed_winner=candidate.reversed_winner,
     )
 
 

@@ -99,7 +99,7 @@ def object_span(sightings: Sightings, track: Track, index: int, first: int, last
     """The span of one object in the clip of grid frames `first` to `last` (inclusive), or None where it has none.
 
     Sightings at most a second apart form one span; the longest counts. It must hold the object in four fifths of its
-    frames and last two seconds, and the track itself must have no hole in it.
+    frames, and last two seconds without a hole in the track itself.
     """
     times = sightings.times_ns[first : last + 1]
     seen = np.flatnonzero(sightings.seen(index)[first : last + 1])
@@ -110,21 +110,23 @@ def object_span(sightings: Sightings, track: Track, index: int, first: int, last
     a, b = max(runs, key=lambda run: times[seen[run[1]]] - times[seen[run[0]]])
     if b - a + 1 < LEAST_SHARE_SEEN * (seen[b] - seen[a] + 1):
         return None
-    start, end = ((times[seen[k]] - times[0]) * 1e-9 for k in (a, b))
+    first_s, last_s = ((times[seen[k]] - times[0]) * 1e-9 for k in (a, b))
     clip_end = (times[-1] - times[0]) * 1e-9
+    boxes_s = (track.times_ns - times[0]) * 1e-9
+    lives = [(boxes_s[i], boxes_s[j]) for i, j in runs_without_gaps(track.times_ns)]
+    born, gone = max(lives, key=lambda life: min(last_s, life[1]) - max(first_s, life[0]))
+    start, end = max(first_s, born), min(last_s, gone)
     covers = start <= ENDS_WITHIN_S and end >= clip_end - ENDS_WITHIN_S
     if covers:
-        start, end = 0.0, clip_end
+        start, end = max(0.0, born), min(clip_end, gone)
     else:
-        start, end = np.ceil(start * 10 - 1e-6) / 10, np.floor(end * 10 + 1e-6) / 10
-    alive = (track.times_ns - times[0]) * 1e-9
-    start, end = max(start, alive[0]), min(end, alive[-1])
-    if end - start < LEAST_SPAN_S - 1e-6:
-        return None
-    around = slice(np.searchsorted(alive, start, "right") - 1, np.searchsorted(alive, end, "left") + 1)
-    if len(runs_without_gaps(track.times_ns[around])) > 1:
-        return None
-    return Span(float(start), float(end), bool(covers))
+        start, end = whole_tenths(start, end)
+    return Span(float(start), float(end), bool(covers)) if end - start >= LEAST_SPAN_S - 1e-6 else None
+
+
+def whole_tenths(start_s: float, end_s: float) -> tuple[float, float]:
+    """A span cut to the tenths of a second in which a question states it, so that its truth is measured just there."""
+    return np.ceil(start_s * 10 - 1e-6) / 10, np.floor(end_s * 10 + 1e-6) / 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,10 +145,10 @@ def _place(track: Track, times_ns: np.ndarray) -> _Placed:
     after = np.clip(np.searchsorted(known, times_ns), 0, len(known) - 1)
     before = np.maximum(after - 1, 0)
     gap = known[after] - known[before] > round(MAX_GAP_S * 1e9)
-    inside = (times_ns >= known[0] - HOLD_NS) & (times_ns <= known[-1] + HOLD_NS)
+    inside = (times_ns >= known[0]) & (times_ns <= known[-1]) & ~gap
     nearest = np.where(np.abs(known[before] - times_ns) <= np.abs(known[after] - times_ns), before, after)
     return _Placed(
-        present=inside & ~gap,
+        present=inside | (np.abs(known[nearest] - times_ns) <= HOLD_NS),
         centres=positions_at(known, track.centres, times_ns),
         sizes=track.sizes[nearest],
         rotations=rotations_at(known, track.rotations, times_ns),

@@ -17,6 +17,7 @@ from st_vlm.kinematics.motion import Moving
 from st_vlm.kinematics.resampling import STEP_S
 from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity
 from st_vlm.questions.clips import Clip
+from st_vlm.questions.sightings import whole_tenths
 from st_vlm.recordings.categories import noun
 
 KEEP_HOURS_WITHIN_RAD = np.deg2rad(10.0)
@@ -225,7 +226,10 @@ def _common_span(clip: Clip, pair: tuple[int, int]) -> tuple[float, float, bool]
     """Start, end and whether it is the whole clip, of the seconds in which both objects are seen."""
     spans = [clip.objects[k].span for k in pair]
     start, end = max(s.start_s for s in spans), min(s.end_s for s in spans)
-    return (start, end, all(s.covers_clip for s in spans)) if end - start >= SHORTEST_COMPARED_S else None
+    covers = all(s.covers_clip for s in spans)
+    if not covers:
+        start, end = map(float, whole_tenths(start, end))
+    return (start, end, covers) if end - start >= SHORTEST_COMPARED_S - 1e-6 else None
 
 
 def _farther(clip: Clip, pair: tuple[int, int], start_s: float, end_s: float) -> int | None:

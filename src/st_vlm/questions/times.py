@@ -23,26 +23,34 @@ _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"
 
 _TIME_OF_DAY = re.compile(r"(?<![0-9.,:])(?:([0-9]{1,2}):)?([0-9]{1,2}):([0-5][0-9](?:\.[0-9]{1,3})?)(?![0-9:])")
 _SECONDS = r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?(?:s|sec|seconds)?"
-_BRACKETED = re.compile(rf"[\[(] ?{_SECONDS} ?[,;-] ?{_SECONDS} ?[\])]")
+_BRACKETED = re.compile(rf"[\[(<] ?{_SECONDS} ?[,;-] ?{_SECONDS} ?[\])>]")
 _ENDS = r"(?:ends?|ending|stops?|stopping|finish(?:es|ing)?)"
 _UNTIL = re.compile(
     r"(?: ?mark)?,? ?(?:-|to|till?|until|through|up to|"
     rf"and (?:(?:it )?{_ENDS}(?: [a-z]{{1,10}}){{0,3}}? (?:at|by)|until))"
-    r"(?: (?:about|around|approximately|the|t ?=))? ?$|"
-    rf" ?(?:mark)?[,;.\n] ?(?:and )?(?:it )?{_ENDS}(?: time)?(?: [a-z]{{1,10}}){{0,2}}? ?[:=]? ?$"
+    r"(?: (?:about|around|approximately|the|second|time|timestamp|t ?=))? ?$|"
+    rf" ?(?:mark)?[,;.\n] ?(?:and )?(?:it )?[\"']?{_ENDS}(?: time)?(?: [a-z]{{1,10}}){{0,2}}?[\"']? ?[:=]? ?$"
 )
 _AND = re.compile(r"(?: ?mark)?,? and(?: (?:about|around|approximately|the))? $")
-_BETWEEN_BEFORE = re.compile(r"\bbetween (?:about |around |approximately |the |t ?= ?)?$")
+_BETWEEN_BEFORE = re.compile(
+    r"\bbetween (?:about |around |approximately |t ?= ?|(?:the )?(?:times|timestamps|seconds) |the )?$"
+)
 # Numbers that measure a length of time or count frames.
+_MINUTES_AND_SECONDS = re.compile(
+    r"(?<![0-9.,:])([0-9]{1,3}) ?(?:min|minutes?),? (?:and )?([0-9]{1,2}(?:\.[0-9]{1,3})?) ?s(?:ec|econds?)?(?![a-z])"
+)
+_ALTERNATIVE = re.compile(r" ?(?:direction )?(?:or|and|/|-) ?(?:toward |at |the )?$")
 _COUNTS = re.compile(r"\b(?:for|lasts?|lasting|duration of|frames?|over|hour) ?$")
 
 
 def read_hour(text: str) -> float | None:
     """The hour by the rules of `parsing.parse_hour`, not yet checked to lie in 1 to 12; None where there is none."""
-    hours, aside = [], []
+    hours, aside, end = [], [], 0
     for match in _HOUR.finditer(text):
         before = text[max(0, match.start() - 60) : match.start()]
-        if _HOUR_RANGE_BEFORE.search(before) and not before.endswith("00 to "):
+        alternative = hours and _ALTERNATIVE.fullmatch(text, end, match.start())
+        end = match.end()
+        if alternative or _HOUR_RANGE_BEFORE.search(before):
             hours.append(0)
         elif _HOUR_SET_ASIDE.search(before) or _HOUR_DEFINED.match(text, match.end()):
             aside.append(int(match[1] or match[2]))
@@ -63,6 +71,7 @@ def time_pairs(text: str) -> list[tuple[float, float]]:
     """Every pair of numbers that plain text joins to an interval, in seconds with one decimal, each pair once."""
     text = _ANY_HOUR.sub(" the clock ", text)
     text = _TIME_OF_DAY.sub(_in_seconds, text)
+    text = _MINUTES_AND_SECONDS.sub(lambda m: f"{60 * float(m[1]) + float(m[2]):.3f} s", text)
     if bracketed := [(round(float(m[1]), 1), round(float(m[2]), 1)) for m in _BRACKETED.finditer(text)]:
         return list(dict.fromkeys(bracketed))
     numerals = find_numerals(text)

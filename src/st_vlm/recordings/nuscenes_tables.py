@@ -172,7 +172,7 @@ class NuScenesTables:
         return tuple(tracks)
 
     def _check_links(self, rows: list[dict], time_of: dict[str, int]) -> None:
-        """Refuse boxes that repeat, that belong to no object or sample, or whose `next` is not a later box of the object."""
+        """Refuse boxes that repeat, that belong to no object or sample, or whose `next` is no later box of theirs."""
         table = self["sample_annotation"]
         for row in rows:
             self.follow("sample_annotation", row, "instance_token")

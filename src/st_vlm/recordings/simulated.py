@@ -12,6 +12,7 @@ import numpy as np
 from st_vlm.errors import InputError
 from st_vlm.kinematics.poses import rotation_about_up
 from st_vlm.recordings.recording import Camera, Frames, Recording, Track
+from st_vlm.recordings.simulation.occlusion import visible_shares
 from st_vlm.recordings.simulation.programmes import KINDS
 from st_vlm.recordings.simulation.rasteriser import Image, image_bounds, render
 from st_vlm.recordings.simulation.scene import TICK_S, Scene, draw_scene, tick_indices
@@ -148,12 +149,14 @@ def _tracks(
 ) -> tuple[tuple[Track, ...], np.ndarray]:
     """Tracks of the objects that are ever in the image, and each object's index among them or -1.
 
-    A track lasts from one second before the object is first in the image to one second after it is last.
+    A track lasts from one second before the object is first in the image to one second after it is last. Its
+    visibility is the share that nothing hides; the image's edge does not count.
     """
     count = len(tick_indices(scene.duration_s))
     seconds = np.arange(count) * TICK_S
     camera = scene.view.poses_at(seconds)
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / 2
+    shares = visible_shares(scene, seconds)
     tracks, owners = [], np.full(len(scene.objects), -1, np.int32)
     for index, thing in enumerate(scene.objects):
         centres, yaws = scene.boxes_at(index, seconds)
@@ -173,6 +176,7 @@ def _tracks(
                 centres=centres[life],
                 sizes=np.repeat(thing.size[None], life.stop - life.start, axis=0),
                 rotations=rotations[life],
+                visibility=shares[index, life],
             )
         )
     return tuple(tracks), owners

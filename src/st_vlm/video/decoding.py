@@ -57,9 +57,13 @@ def probe(source: VideoSource) -> VideoInfo:
             less than 0.5 s.
     """
     with _Opened(source) as (name, container, stream):
-        packets = [p for p in container.demux(stream) if p.pts is not None and not p.is_discard]
-        if stream.frames > len(packets) or any(p.is_corrupt for p in packets):
-            raise InputError(f"{name} is cut off: {len(packets)} of {stream.frames} frames are there. Copy it again.")
+        stored = [p for p in container.demux(stream) if p.size]
+        if stream.frames > len(stored) or any(p.is_corrupt for p in stored):
+            raise InputError(f"{name} is cut off: {len(stored)} of {stream.frames} frames are there. Copy it again.")
+        # An edit list may hide frames at the start of a trimmed video.
+        packets = [p for p in stored if p.pts is not None and not p.is_discard]
+        if stored and not packets:
+            raise InputError(f"{name} states no time for its frames. Convert it to MP4.")
         if len(packets) < 2:
             raise InputError(f"{name} holds {len(packets)} frames; a video needs at least 2.")
         packets.sort(key=lambda p: p.pts)

@@ -43,9 +43,9 @@ _HAIR = ((40, 32, 28), (78, 56, 40), (120, 96, 66), (150, 148, 145))
 
 def muted_colour(rng: np.random.Generator) -> tuple[float, float, float]:
     """A paint or cloth colour of low saturation: saturated red, blue, green and yellow are the colours of marks."""
-    value = rng.uniform(45, 235)
+    value = rng.uniform(45, 225)
     hue = rng.uniform(0, 2 * np.pi)
-    saturation = rng.uniform(0.0, 0.3)
+    saturation = 0.22 * rng.random() ** 0.7
     wheel = np.cos(hue - np.array([0.0, 2.0, 4.0]) * np.pi / 3)
     return tuple(np.clip(value * (1 + saturation * wheel), 15, 245))
 

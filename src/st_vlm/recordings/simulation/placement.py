@@ -123,7 +123,7 @@ def place_motion(
     others: Path,
     place: str,
     least_seconds: float,
-) -> tuple[np.ndarray, float] | None:
+) -> tuple[np.ndarray, float, float] | None:
     """Turn and shift a motion so that it is seen for long, stays in its area while in sight, and hits nothing.
 
     Args:
@@ -136,7 +136,8 @@ def place_motion(
         least_seconds: Least time in good view.
 
     Returns:
-        A shift (2,) and a turn in radians (turn about the origin first), or None when no candidate will do.
+        A shift (2,), a turn in radians (about the origin, before the shift) and the seconds in good view, or None
+        when no candidate will do.
     """
     points, yaws = motion.points[ticks], motion.yaws[ticks]
     count = len(ticks)
@@ -155,8 +156,8 @@ def place_motion(
     target = at + ahead[:, None] * forward + aside[:, None] * right
     turns = rng.uniform(-np.pi, np.pi, _CANDIDATES)
     if place == "street" and not on_foot:
-        # Along the streets at the start, at the end, or at the anchor.
-        reference = yaws[np.where(rng.random(_CANDIDATES) < 0.5, 0, rng.choice([count - 1, 0], _CANDIDATES))]
+        # Along one of the streets at the start or at the end.
+        reference = yaws[rng.choice([0, count - 1], _CANDIDATES)]
         turns = rng.integers(0, 4, _CANDIDATES) * np.pi / 2 + rng.normal(0, 0.05, _CANDIDATES) - reference
     cos, sin = np.cos(turns)[:, None], np.sin(turns)[:, None]
     turned = np.stack([cos * points[:, 0] - sin * points[:, 1], sin * points[:, 0] + cos * points[:, 1]], -1)
@@ -177,5 +178,5 @@ def place_motion(
     for index in usable[np.argsort(-appeal)][:8]:
         path = Path(placed[index], yaws + turns[index], size[:2] / 2)
         if not overlap(path, others, _CLEARANCE_M).any():
-            return shifts[index], float(turns[index])
+            return shifts[index], float(turns[index]), float(seconds[index])
     return None

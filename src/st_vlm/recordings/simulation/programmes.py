@@ -19,7 +19,7 @@ class ObjectKind:
     Attributes:
         category: Track category, known to `recordings.categories`.
         length, width, height: Size of the cuboid.
-        speed: Cruising speeds, drawn log-uniformly so that slow and fast are equally common.
+        speed: Cruising speeds, see `draw_cruise`.
         radius: Tightest to widest turning radius.
         acceleration: Along the path.
         lateral: Across it, in turns.
@@ -43,7 +43,7 @@ class ObjectKind:
 
 KINDS = {
     "car": ObjectKind(
-        "vehicle.car", (3.8, 4.9), (1.7, 2.0), (1.4, 1.8), (1.5, 17.0), (5.0, 40.0), (1.2, 3.5), (1.5, 4.0), 0.1
+        "vehicle.car", (3.8, 4.9), (1.7, 2.0), (1.4, 1.8), (2.0, 17.0), (5.0, 40.0), (1.2, 3.5), (1.5, 4.0), 0.1
     ),
     "truck": ObjectKind(
         "vehicle.truck", (5.5, 9.0), (2.1, 2.6), (2.5, 3.6), (1.5, 14.0), (7.5, 40.0), (0.8, 2.2), (1.0, 3.0), 0.1
@@ -82,7 +82,7 @@ KINDS = {
     ),
 }
 # By the size of the turn in hours: turning back is drawn more often, because it is seen to its end less often.
-_HOUR_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.0, 1.1, 1.4, 1.7])
+_HOUR_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.1, 1.2, 2.0, 1.7])
 _REVERSING_SPEED = (0.8, 3.0)
 
 
@@ -91,12 +91,20 @@ def log_uniform(rng: np.random.Generator, bounds: Range) -> float:
     return float(np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]))))
 
 
-def draw_turns(rng: np.random.Generator) -> list[float]:
+def draw_cruise(rng: np.random.Generator, kind: ObjectKind) -> float:
+    """A cruising speed in m/s: log-uniform for people, leaning to the fast end for vehicles (turns slow them)."""
+    low, high = np.log(kind.speed)
+    return float(np.exp(low + (high - low) * rng.random() ** (1.0 if kind.on_foot else 0.6)))
+
+
+def draw_turns(rng: np.random.Generator, straight: float) -> list[float]:
     """The heading changes of a programme in radians; their sum is one of the twelve clock hours.
 
-    About one in eight goes straight on; 12 o'clock of the others is several turns that cancel.
+    The share `straight` goes straight on; 12 o'clock of the others is several turns that cancel.
     """
-    count = rng.choice([0, 1, 2, 3], p=[0.12, 0.5, 0.27, 0.11])
+    count = rng.choice(
+        [0, 1, 2, 3], p=np.array([1.0, 0.0, 0.0, 0.0]) * straight + np.array([0.0, 0.56, 0.31, 0.13]) * (1 - straight)
+    )
     if count == 0:
         return []
     hours = np.arange(-5, 7)
@@ -115,11 +123,13 @@ def draw_legs(rng: np.random.Generator, kind: ObjectKind, cruise: float, duratio
     legs: list[Leg] = []
     if rng.random() < 0.12:
         legs.append(Leg(cruise, 0.0, pause=rng.uniform(1.0, 5.0)))
-    for turn in draw_turns(rng):
+    for turn in draw_turns(rng, 0.35 if cruise > 9.0 else 0.1):
         legs.append(Leg(cruise, cruise * rng.uniform(2.0, 5.0)))
         # A turn takes some seconds, not half the recording, unless the object cannot turn tighter.
         widest = min(kind.radius[1], cruise * rng.uniform(2.0, 6.0) / (1.5 * abs(turn)))
-        radius = log_uniform(rng, (kind.radius[0], max(widest, kind.radius[0] * 1.01)))
+        # Nor does anyone brake from a high speed to a crawl where there is room for a wide turn.
+        tightest = min(max(kind.radius[0], (0.5 * cruise) ** 2 / lateral), max(widest, kind.radius[0]))
+        radius = log_uniform(rng, (tightest, max(widest, tightest * 1.01)))
         legs.append(Leg(min(cruise, float(np.sqrt(lateral * radius))), bend_length(turn, radius), turn))
     legs.append(Leg(cruise, cruise * rng.uniform(3.0, 8.0)))
     legs.append(Leg(cruise, cruise * duration_s + kind.speed[1]))

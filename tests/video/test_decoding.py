@@ -1,0 +1,105 @@
+"""Frames and times read are those the file holds, whatever its frame rate, container and keyframes."""
+
+import io
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from st_vlm.errors import InputError
+from st_vlm.video.decoding import probe, read_frames
+from st_vlm.video.encoding import write_video
+
+# 25 frames a second for two seconds, then 8 a second, starting late.
+TICKS = [7000 + 40 * i for i in range(50)] + [9000 + 125 * i for i in range(30)]
+
+
+@pytest.fixture(scope="module", params=["mp4", "mkv"])
+def variable(request, tmp_path_factory):
+    """A video of another maker: B-frames, long keyframe intervals, varying frame rate; frame i has grey level 3 i."""
+    path = tmp_path_factory.mktemp("video") / f"variable.{request.param}"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "3", "g": "24", "crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for i, tick in enumerate(TICKS):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 3 * i, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = tick, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def levels(frames: np.ndarray) -> np.ndarray:
+    return frames.mean((1, 2, 3)) / 3
+
+
+def test_probe_gives_the_stored_times(variable):
+    info = probe(variable)
+    assert info.size == (64, 48)
+    assert info.times_s == pytest.approx((np.array(TICKS) - 7000) / 1000, abs=1e-3)
+    assert info.times_s[-1] < info.duration_s < info.times_s[-1] + 0.2
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(indices=st.lists(st.integers(0, 79), min_size=1, max_size=20))
+def test_any_frames_in_any_order(variable, indices):
+    """Up to 16 frames are sought, more are decoded through: both give the frames asked for."""
+    assert levels(read_frames(variable, indices)) == pytest.approx(np.array(indices), abs=0.6)
+
+
+def test_path_bytes_and_open_file_agree(variable):
+    data = variable.read_bytes()
+    frames = read_frames(variable)
+    assert levels(frames) == pytest.approx(np.arange(80), abs=0.6)
+    np.testing.assert_array_equal(read_frames(data), frames)
+    np.testing.assert_array_equal(read_frames(io.BytesIO(data), [70, 2]), frames[[70, 2]])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.9999])
+def test_a_cut_off_file_is_refused_by_name(tmp_path, share):
+    whole, cut = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
+    write_video(whole, np.random.default_rng(0).integers(0, 255, (12, 64, 64, 3), np.uint8), np.arange(12) / 4)
+    data = whole.read_bytes()
+    cut.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(InputError, match=r"cut\.mp4"):
+        read_frames(cut)
+
+
+def test_a_damaged_file_is_refused_or_read_but_never_crashes(tmp_path):
+    path = tmp_path / "clip.mp4"
+    write_video(path, np.random.default_rng(0).integers(0, 255, (12, 64, 64, 3), np.uint8), np.arange(12) / 4)
+    data = bytearray(path.read_bytes())
+    middle = data.index(b"mdat") + 2000
+    data[middle : middle + 4000] = bytes(4000)
+    try:
+        assert len(read_frames(bytes(data))) == 12
+    except InputError as error:
+        assert "video given as bytes" in str(error)
+
+
+def test_not_a_usable_video(tmp_path):
+    short, text, sound = tmp_path / "short.mp4", tmp_path / "text.mp4", tmp_path / "sound.wav"
+    write_video(short, np.zeros((5, 16, 16, 3), np.uint8), np.arange(5) * 0.05)
+    text.write_text("no video " * 100)
+    with av.open(sound, "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
+        frame.rate = 8000
+        container.mux(stream.encode(frame))
+    for path, sentence in (
+        (short, r"short\.mp4 lasts 0\.25 s; motion needs at least 0\.5 s"),
+        (text, r"text\.mp4 cannot be read as a video"),
+        (sound, r"sound\.wav has no video stream"),
+        (tmp_path / "none.mp4", r"There is no video at .*none\.mp4"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            probe(path)
+
+
+def test_an_index_beyond_the_end_is_refused(variable):
+    with pytest.raises(InputError, match="frames 0 to 79"):
+        read_frames(variable, [3, 80])
