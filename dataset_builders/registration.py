@@ -20,7 +20,7 @@ MODULES = {"stkit": "st_vlm.dataset_builders.stkit"}
 
 
 def register(_module: object = None) -> None:
-    """Enter our builders into `datasets`; `st_vlm` calls it when `datasets.load` is imported. Again changes nothing."""
+    """Enter our builders into `datasets`, when `datasets.load` is imported. Calling it again changes nothing."""
     from datasets import load
     from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 

@@ -1,7 +1,7 @@
 """STKit for `datasets`: `load_dataset("stkit", "simulated")`, or `load_dataset("stkit", "nuscenes", data_dir=…)`.
 
-The builder runs the same build as `st-vlm build` into the cache and reads its rows; a `data_dir` that is a built folder is
-read as it is. Videos stay files: a row's `video` is `{"path": …, "bytes": None}`.
+The builder runs the same build as `st-vlm build` into the cache and reads its rows; a `data_dir` that is a built
+folder is read as it is. Videos stay files: a row's `video` is `{"path": …, "bytes": None}`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 import datasets
 import pyarrow.parquet as pq
 from datasets.data_files import DataFilesDict, DataFilesList
+from st_vlm.dataset_builders.registration import code_hash
 
 from st_vlm import __version__
 from st_vlm.building.build import BUILD_FILE, METADATA_FILE, SPLITS, BuildSettings, build
-from st_vlm.dataset_builders.registration import code_hash
 from st_vlm.errors import InputError
 from st_vlm.questions.answers import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA

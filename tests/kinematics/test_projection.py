@@ -161,6 +161,24 @@ def test_the_box_is_around_all_of_the_solid_and_touches_it(centre, size, yaw, le
     assert 0 <= truncation <= 1
 
 
+def test_an_edge_bulges_between_its_corners():
+    """Seen through a barrel lens the middle of a wide wall's top stands higher than the wall's corners."""
+    lens = camera("radial", (-0.1, 0.0, 0.0))
+    box, *_ = one_box((4, 0, 1.5), (1e-6, 6, 2), lens=lens)
+    middle, corner = 0.25, np.hypot(0.75, 0.25)
+    assert box[1] == pytest.approx(450 - 1000 * middle * (1 - 0.1 * middle**2), abs=0.01)
+    assert box[0] == pytest.approx(800 - 1000 * 0.75 * (1 - 0.1 * 0.75**2), abs=0.01)
+    assert 450 - 1000 * middle * (1 - 0.1 * corner**2) > box[1] + 10  # a corner's height would be wrong
+
+
+def test_around_a_fisheye_the_opened_face_bulges_too():
+    """A camera inside a box sees the near plane's cut at almost 90 degrees all round, not only at its corners."""
+    straight_angle = (0.0, 0.0, 0.0, 0.0)
+    box, *_ = one_box((0, 0, 1.5), (1, 2, 2), lens=camera("kannala_brandt", straight_angle))
+    reach = 1000 * np.arctan(1 / 0.1)
+    np.testing.assert_allclose(box, [800 - reach, 450 - reach, 800 + reach, 450 + reach], atol=1)
+
+
 def test_a_pose_for_each_box():
     """The same object seen from two places: one call with two poses is two calls."""
     centres, sizes = np.array([[12.0, 0, 0.75]] * 2), np.array([[4.0, 2, 1.5]] * 2)

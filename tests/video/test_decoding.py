@@ -69,16 +69,14 @@ def test_a_cut_off_file_is_refused_by_name(tmp_path, share):
         read_frames(cut)
 
 
-def test_a_damaged_file_is_refused_or_read_but_never_crashes(tmp_path):
+def test_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "clip.mp4"
     write_video(path, np.random.default_rng(0).integers(0, 255, (12, 64, 64, 3), np.uint8), np.arange(12) / 4)
     data = bytearray(path.read_bytes())
-    middle = data.index(b"mdat") + 2000
-    data[middle : middle + 4000] = bytes(4000)
-    try:
-        assert len(read_frames(bytes(data))) == 12
-    except InputError as error:
-        assert "video given as bytes" in str(error)
+    first_frame = data.index(b"mdat") + 4
+    data[first_frame:] = bytes(len(data) - first_frame)
+    with pytest.raises(InputError, match="video given as bytes"):
+        read_frames(bytes(data))
 
 
 def test_not_a_usable_video(tmp_path):

@@ -14,7 +14,7 @@ def pictures(count: int, size: tuple[int, int] = (96, 64)) -> list[np.ndarray]:
     """Smooth frames, each of its own brightness."""
     width, height = size
     ramp = np.linspace(0, 60, width)[None, :, None] + np.linspace(0, 60, height)[:, None, None]
-    return [(ramp + [20 * i, 60, 120 - 10 * i]).astype(np.uint8) for i in range(count)]
+    return [(ramp + np.array([20 * i, 60, 120 - 10 * i])).astype(np.uint8) for i in range(count)]
 
 
 def test_frames_keep_their_own_times_and_look_the_same(tmp_path):

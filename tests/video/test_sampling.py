@@ -37,11 +37,10 @@ def test_frames_are_the_nearest_to_an_even_grid(steps, limit):
     assert (np.diff(indices) > 0).all()
     assert len(indices) <= limit
     assert indices[0] == 0
-    if times[-1] > 0.5 * limit:  # longer than the grid: the whole video is covered
+    grid = 0.5 * np.arange(int(times[-1] / 0.5 + 1e-6) + 1)
+    if len(grid) > limit:  # too long for the grid: the whole video is covered
         assert indices[-1] == len(times) - 1
         grid = np.linspace(0, times[-1], limit)
-    else:
-        grid = np.arange(0, times[-1] + 0.1, 0.5)[:limit]
     away = np.abs(times[:, None] - grid)
     for index in indices:  # each is the nearest frame to some grid point
         assert (away[index] <= away.min(0) + 1e-9).any()

@@ -1,7 +1,8 @@
 """The whole build: a shard a recording and camera, a balanced selection over all of them, one folder at the end.
 
-Everything is written beside the wanted folder under a temporary name; the folder appears complete or not at all. Killed
-and started again with the same settings, the build keeps the shards that are there and ends with the same bytes.
+Everything is written beside the wanted folder under a temporary name; the folder appears complete or not at all.
+Killed and started again with the same settings, the build keeps the shards that are there and ends with the same
+bytes.
 """
 
 from __future__ import annotations

@@ -8,5 +8,10 @@ class STVLMConfig(LlavaOnevisionConfig):
 
     model_type = "st_vlm"
 
+    def __post_init__(self, **kwargs) -> None:
+        # Read from a LLaVA-OneVision checkpoint it is an ST-VLM configuration from then on, also when saved.
+        kwargs.pop("model_type", None)
+        super().__post_init__(**kwargs)
+
 
 __all__ = ["STVLMConfig"]

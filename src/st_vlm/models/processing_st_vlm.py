@@ -137,10 +137,6 @@ class STVLMProcessor(LlavaOnevisionProcessor):
             return tokens
         return f"{frame_times_text(frame_times[video_idx])}\n{tokens}"
 
-    @property
-    def unused_input_names(self) -> list[str]:
-        return []
-
 
 def frame_times_text(times_s: Sequence[float]) -> str:
     """How a prompt states frame times: at most two decimals, no trailing zeros.

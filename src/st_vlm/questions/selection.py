@@ -72,7 +72,8 @@ def balanced(traits: Sequence[Traits], rng: np.random.Generator) -> list[int]:
     """Indices, ascending, of the rows that a balanced set keeps.
 
     Caps, each within one task: walking pace 20 % and static 10 % of distances and speeds, 12 o'clock 25 % of
-    directions and 20 % of intervals, pairs of different kinds 20 %, reversed winners 50 %; the answers of a choice come equally often.
+    directions and 20 % of intervals, pairs of different kinds 20 %, reversed winners 50 %; the
+    answers of a choice come equally often.
     """
     kept: list[int] = []
     for task in dict.fromkeys(one.task for one in traits):

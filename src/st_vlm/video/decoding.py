@@ -66,11 +66,10 @@ def probe(source: VideoSource) -> VideoInfo:
             raise InputError(f"{name} states no time for its frames. Convert it to MP4.")
         if len(packets) < 2:
             raise InputError(f"{name} holds {len(packets)} frames; a video needs at least 2.")
-        packets.sort(key=lambda p: p.pts)
         ticks = np.array([p.pts for p in packets], np.int64)
         ticks, kept = np.unique(ticks, return_index=True)
         unit = float(stream.time_base)
-        duration = float(ticks[-1] - ticks[0] + (packets[-1].duration or 0)) * unit
+        duration = float(ticks[-1] - ticks[0] + (packets[kept[-1]].duration or 0)) * unit
         if duration < LEAST_SECONDS - 1e-6:
             raise InputError(
                 f"{name} lasts {duration:.2f} s; motion needs at least {LEAST_SECONDS} s. Choose a longer video."

@@ -76,8 +76,6 @@ def _ticks(path: Path, times_s: Sequence[float]) -> np.ndarray:
 
 def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], ticks: np.ndarray, crf: float) -> None:
     step = int(np.median(np.diff(ticks)))
-    # MP4 stores durations between frames; the last one lasts as long as a typical one.
-    durations = dict(zip(ticks.tolist(), [*np.diff(ticks).tolist(), step], strict=True))
     options = {"movflags": "+faststart", "fflags": "+bitexact"}
     with av.open(temporary, "w", format="mp4", options=options) as container:
         stream, count = None, 0
@@ -93,16 +91,17 @@ def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], ticks: np
                 )
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             picture.pts, picture.time_base = int(ticks[count - 1]), TIME_BASE
-            _mux(container, stream.encode(picture), durations)
+            container.mux(stream.encode(picture))
         if count < len(ticks):
             raise InputError(f"{path}: {count} frames but {len(ticks)} times.")
-        _mux(container, stream.encode(None), durations)
+        container.mux(stream.encode(None))
 
 
 def _stream(path: Path, container, frame: np.ndarray, step: int, crf: float):
     height, width = frame.shape[:2]
     if frame.ndim != 3 or height % 2 or width % 2:
         raise InputError(f"{path}: frames are {width}x{height}; both sides must be even (see fit_size).")
+    # The rate says nothing of the frames' times, but how long the last one lasts: as long as a typical one.
     rate = Fraction(1) / (step * TIME_BASE)
     stream = container.add_stream("libx264", rate=rate.limit_denominator(1001))
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -112,9 +111,3 @@ def _stream(path: Path, container, frame: np.ndarray, step: int, crf: float):
     stream.codec_context.colorspace, stream.codec_context.color_range = BT601, LIMITED_RANGE
     stream.codec_context.options = {"crf": str(crf), "preset": "medium", "bf": "0"}
     return stream
-
-
-def _mux(container, packets, durations: dict[int, int]) -> None:
-    for packet in packets:
-        packet.duration = durations[packet.pts]
-        container.mux(packet)

@@ -47,8 +47,7 @@ def sample_indices(
         raise InputError("Sampling needs at least one frame and a positive interval.")
     if len(times) <= limit and _on_grid(steps, interval_s):
         return np.arange(len(times))
-    # A fifth of a step is forgiven, so that jitter does not lose the last point.
-    points = int((times[-1] - times[0]) / interval_s + 0.2) + 1
+    points = int((times[-1] - times[0]) / interval_s + 1e-6) + 1
     if points <= limit:
         grid = times[0] + interval_s * np.arange(points)
     elif limit == 1:

@@ -13,7 +13,7 @@ _SAMPLES = np.array([[x, y, z] for x in (-0.3, 0.3) for y in (-0.3, 0.3) for z i
 
 def blocked(eyes: np.ndarray, points: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Whether the segment from an eye to a point meets an upright cuboid; all arguments (..., 3) in its own axes."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         inverse = 1.0 / (points - eyes)
         first, second = (low - eyes) * inverse, (high - eyes) * inverse
         enter = np.minimum(first, second).max(axis=-1)
@@ -24,7 +24,7 @@ def blocked(eyes: np.ndarray, points: np.ndarray, low: np.ndarray, high: np.ndar
 def visible_shares(scene: Scene, times_s: np.ndarray) -> np.ndarray:
     """(T,) seconds to (objects, T) visible shares from 0 to 1.
 
-    Scenery and the boxes of other objects hide an object; the edge of the image does not (that is truncation).
+    Scenery and the parts of other objects hide an object; the edge of the image does not (that is truncation).
     Lines of sight are followed every 0.2 s and shares interpolated between.
     """
     coarse = np.arange(0.0, scene.duration_s + _EVERY_S / 2, _EVERY_S)
@@ -43,8 +43,12 @@ def visible_shares(scene: Scene, times_s: np.ndarray) -> np.ndarray:
             back = rotation_about_up(other_yaws)
             own_eyes = ((eyes - other_centres)[:, None] @ back)[:, 0]
             own_points = (points - other_centres[:, None]) @ back
+            # Only where the other's box is in the way need its parts be looked at: much of a box is air.
             half = scene.objects[other].size / 2
-            hidden |= blocked(own_eyes[:, None], own_points, -half, half)
+            rows, columns = np.nonzero(blocked(own_eyes[:, None], own_points, -half, half) & ~hidden)
+            parts = scene.objects[other].parts
+            meets = blocked(own_eyes[rows, None], own_points[rows, columns, None], parts.low, parts.high)
+            hidden[rows, columns] = meets.any(axis=-1)
         shares[index] = np.interp(times_s, coarse, 1.0 - hidden.mean(axis=1))
     return shares
 

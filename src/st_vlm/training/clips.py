@@ -1,0 +1,116 @@
+"""Clips read for a processor: decoded, marked, at the size the model sees, and kept for the next question.
+
+Many questions share one clip, and decoding costs more than a small model's step. Frames are kept as bytes at the size
+the model sees, so that the default budget holds hundreds of clips of a small model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import OrderedDict
+
+import numpy as np
+import torch
+
+from st_vlm.errors import InputError
+from st_vlm.models.processing_st_vlm import STVLMProcessor
+from st_vlm.models.video_inputs import Clip, gather_clips
+from st_vlm.models.video_processing_st_vlm import STVLMVideoProcessor
+from st_vlm.training.conversations import Conversation
+from st_vlm.video.marks import draw_marks
+
+CACHE_BYTES = 512 * 2**20
+
+
+class ClipReader:
+    """Reads the clips of conversations for one processor and keeps the last used in memory.
+
+    A copy in another process (a dataloader's worker) starts empty and has its own budget.
+
+    Args:
+        processor: Of any video model. For `STVLMProcessor` frames are kept at the size that its model sees; the
+            pixels are the same as if the processor had read, marked and resized the clip itself.
+        cache_bytes: Most bytes of frames to keep.
+    """
+
+    def __init__(self, processor, cache_bytes: int = CACHE_BYTES) -> None:
+        self.processor = processor
+        self.cache_bytes = cache_bytes
+        self._kept: OrderedDict[str, Clip] = OrderedDict()
+        self._bytes = 0
+
+    def __call__(self, conversation: Conversation) -> Clip:
+        """Frames (T, H, W, 3) uint8 with their marks drawn, and their times; no marks are left to draw.
+
+        Raises:
+            InputError: A video that cannot be read, or marks or times that do not fit it.
+        """
+        key = _key(conversation)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        try:
+            clip = self._read(conversation)
+        except InputError as error:
+            raise InputError(f"Question {conversation.id}: {error}") from error
+        self._kept[key] = clip
+        self._bytes += clip.frames.nbytes
+        while self._bytes > self.cache_bytes and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1].frames.nbytes
+        return clip
+
+    def _read(self, conversation: Conversation) -> Clip:
+        ours = isinstance(self.processor, STVLMProcessor)
+        reader = self.processor.video_processor if ours else STVLMVideoProcessor()
+        clip = gather_clips(reader, [conversation.video], [conversation.marks], [conversation.timestamps])[0]
+        height, width = clip.frames.shape[1:3]
+        shown_at = reader.shown_size((width, height)) if ours else None
+        frames = draw_marks(clip.frames, clip.marks, shown_at)
+        return Clip(_resized(reader, frames) if ours else frames, clip.times_s, ())
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_kept": OrderedDict(), "_bytes": 0}
+
+
+def model_inputs(processor, texts: list[str], clips: list[Clip], padding_side: str) -> dict[str, torch.Tensor]:
+    """A batch of the processor's tensors for prompts with one clip each, whose marks are drawn already.
+
+    Processors of other models are told the frames' real times as metadata, and to use every frame.
+    """
+    options = {"text": texts, "padding": True, "padding_side": padding_side, "return_tensors": "pt"}
+    frames = [clip.frames for clip in clips]
+    if isinstance(processor, STVLMProcessor):
+        return dict(processor(videos=frames, timestamps=[clip.times_s for clip in clips], **options))
+    from transformers.video_utils import VideoMetadata
+
+    metadata = [
+        VideoMetadata(
+            total_num_frames=len(clip.times_s),
+            fps=(len(clip.times_s) - 1) / float(clip.times_s[-1] - clip.times_s[0]),
+            duration=float(clip.times_s[-1] - clip.times_s[0]),
+            frames_indices=list(range(len(clip.times_s))),
+        )
+        for clip in clips
+    ]
+    return dict(processor(videos=frames, video_metadata=metadata, do_sample_frames=False, **options))
+
+
+def _resized(reader: STVLMVideoProcessor, frames: np.ndarray) -> np.ndarray:
+    """Frames at the model's size, as bytes: resizing them again changes nothing."""
+    options = {"do_rescale": False, "do_normalize": False, "do_sample_frames": False, "return_tensors": "pt"}
+    pixels = reader([frames], **options)["pixel_values_videos"][0]
+    return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _key(conversation: Conversation) -> str:
+    """What decides the frames: the file, the marks and the times."""
+    video = conversation.video
+    if isinstance(video, str):
+        # A clip that was written anew under its old name is another clip.
+        changed = os.stat(video).st_mtime_ns if os.path.exists(video) else 0
+        video = f"{video}:{changed}".encode()
+    digest = hashlib.sha1(video, usedforsecurity=False)
+    digest.update(json.dumps([conversation.marks, conversation.timestamps]).encode())
+    return digest.hexdigest()

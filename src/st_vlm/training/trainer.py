@@ -1,0 +1,91 @@
+"""TRL's `SFTTrainer` for our batches, and runs that continue where they were stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from trl import SFTConfig, SFTTrainer
+
+from st_vlm.errors import InputError
+
+SETTINGS_FILE = "sft_settings.json"
+# What the result of a run depends on, beside model and data; the rest (logging, saving, workers) may change.
+DECIDING = (
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "weight_decay",
+    "num_train_epochs",
+    "max_steps",
+    "optim",
+    "seed",
+    "train_sampling_strategy",
+)
+
+
+class AnswerTrainer(SFTTrainer):
+    """`SFTTrainer` whose logs leave out the count of tokens: it is wrong for masks of shared clips."""
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        self._metrics["train"].pop("num_tokens", None)
+        super().log(logs, start_time)
+
+
+def prepare_arguments(arguments: SFTConfig) -> SFTConfig:
+    """Set what `AnswerCollator` needs: rows reach it whole, and nothing is truncated (STACK, "TRL")."""
+    arguments.remove_unused_columns = False
+    arguments.dataset_kwargs = {"skip_prepare_dataset": True}
+    arguments.max_length = None
+    arguments.length_column_name = "length"
+    return arguments
+
+
+def last_checkpoint(output_dir: str | os.PathLike) -> str | None:
+    """The newest checkpoint that was written to its end, or None.
+
+    The trainer's state is what is written last, so a checkpoint without a readable one was cut off.
+    """
+    found = []
+    for folder in Path(output_dir).glob("checkpoint-*"):
+        number = re.fullmatch(r"checkpoint-(\d+)", folder.name)
+        try:
+            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if number:
+            found.append((int(number[1]), str(folder)))
+    return max(found)[1] if found else None
+
+
+def remember_settings(output_dir: str | os.PathLike, settings: Mapping, arguments: SFTConfig) -> None:
+    """Note beside the checkpoints what decides the run, and refuse to continue one that was started otherwise.
+
+    Args:
+        output_dir: The run's folder.
+        settings: What decides model and data; plain values.
+        arguments: Of the trainer; those in `DECIDING` count.
+
+    Raises:
+        InputError: The folder holds checkpoints of a run with other settings.
+    """
+    chosen = arguments.to_dict()
+    now = json.loads(json.dumps({**settings, **{name: chosen[name] for name in DECIDING}}, default=str))
+    note = Path(output_dir) / SETTINGS_FILE
+    if note.is_file() and last_checkpoint(output_dir):
+        before = json.loads(note.read_text(encoding="utf-8"))
+        for name in sorted({*before, *now}):
+            if before.get(name) != now.get(name):
+                raise InputError(
+                    f"{output_dir} holds checkpoints of a run with {name} = {before.get(name)}, not {now.get(name)}: choose another "
+                    "output_dir, or remove that folder."
+                )
+    note.parent.mkdir(parents=True, exist_ok=True)
+    temporary = note.with_name(f".{note.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, note)
