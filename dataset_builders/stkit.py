@@ -110,11 +110,15 @@ class STKit(datasets.GeneratorBasedBuilder):
         folder = Path(self._cache_dir_root).absolute() / "stkit_builds" / self.config_id / str(self.hash)
         if force:
             shutil.rmtree(folder, ignore_errors=True)
+            # The rows of the cached build are no measure for the new one, which may have more.
+            self.info.splits = None
         if not (folder / BUILD_FILE).is_file():
             folder.parent.mkdir(parents=True, exist_ok=True)
             report = build(self.config.settings(), folder, num_proc=self.config.build_proc)
             for sentence in report.failures:
                 logger.warning("Left out: %s", sentence)
+            if report.failures:
+                logger.warning('Once repaired, load with download_mode="force_redownload" to have them, too.')
         return folder
 
     def _check_built(self, folder: Path) -> None:

@@ -7,8 +7,9 @@ Without arguments: the tiny model on the simulated set, on a CPU (recipes/config
     accelerate launch --config_file recipes/accelerate/single_gpu.yaml recipes/sft.py \
         --config recipes/configs/sft_7b_qlora.yaml --dataset stkit-folder
 
-Arguments are those below, TRL's SFTConfig and ModelConfig; a YAML file gives any of them, the command line wins. Started
-again with the same output_dir, a run goes on from its last checkpoint. After pip: `accelerate launch -m st_vlm.recipes.sft`.
+Arguments are those below, TRL's SFTConfig and ModelConfig; a YAML file gives any of them, the command line wins.
+Started again with the same output_dir, a run goes on from its last checkpoint. After pip:
+`accelerate launch -m st_vlm.recipes.sft`.
 """
 
 from __future__ import annotations

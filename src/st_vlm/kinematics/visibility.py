@@ -41,6 +41,7 @@ def visible(
     depths: np.ndarray,
     image_height: int,
     lidar_points: np.ndarray | None = None,
+    shares: np.ndarray | None = None,
 ) -> np.ndarray:
     """Whether each object of a frame is visible: tall enough, little cut off, little hidden.
 
@@ -50,13 +51,18 @@ def visible(
         depths: (N,) metres along the camera's axis.
         image_height: Pixels.
         lidar_points: (N,) points inside each object; five of them overrule a box that seems to hide it.
+        shares: (N,) visible share of each object where the source knows it exactly, NaN where not; it stands in place
+            of what the boxes say, for walls and trees hide objects too.
 
     Returns:
         (N,) bool.
     """
     seen = (truncation < 1) & (depths > 0)
     result = np.zeros(len(boxes), bool)
-    hidden = occlusion(boxes[seen], depths[seen]) > MOST_OCCLUSION
+    covered = occlusion(boxes[seen], depths[seen])
+    if shares is not None:
+        covered = np.where(np.isfinite(shares[seen]), 1.0 - shares[seen], covered)
+    hidden = covered > MOST_OCCLUSION
     if lidar_points is not None:
         hidden &= lidar_points[seen] < LIDAR_POINTS_OVERRULE
     result[seen] = ~hidden

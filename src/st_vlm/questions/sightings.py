@@ -90,7 +90,17 @@ def look(recording: Recording) -> Sightings:
         lidar = None
         if all(tracks[k].lidar_points is not None for k in present):
             lidar = np.array([tracks[k].lidar_points[placed[k].nearest[g]] for k in present])
-        can_see = visible(projected.clipped, projected.truncation, projected.depth, recording.camera.size[1], lidar)
+        # Exact in simulation; annotators' visibility levels are too coarse to overrule boxes and points.
+        exact = recording.domain == "simulated"
+        shares = np.array(
+            [
+                tracks[k].visibility[placed[k].nearest[g]] if exact and tracks[k].visibility is not None else np.nan
+                for k in present
+            ]
+        )
+        can_see = visible(
+            projected.clipped, projected.truncation, projected.depth, recording.camera.size[1], lidar, shares
+        )
         boxes[present[can_see], g] = projected.clipped[can_see]
     return Sightings(frames, times, boxes)
 

@@ -1,4 +1,4 @@
-"""What a reader offers: the recordings under a path, and each one on demand, so that one bad recording stops no other."""
+"""What a reader offers: the recordings under a path, and each one on demand, so that a bad one stops no other."""
 
 from __future__ import annotations
 

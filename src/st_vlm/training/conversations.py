@@ -77,7 +77,10 @@ def answer_text(processor, conversation: Conversation) -> str:
     Raises:
         InputError: A chat template that does not write the answer as it stands.
     """
-    finished = [*conversation.question, {"role": "assistant", "content": [{"type": "text", "text": conversation.answer}]}]
+    finished = [
+        *conversation.question,
+        {"role": "assistant", "content": [{"type": "text", "text": conversation.answer}]},
+    ]
     _, found, tail = processor.apply_chat_template(finished, tokenize=False).rpartition(conversation.answer)
     if not found:
         raise InputError(

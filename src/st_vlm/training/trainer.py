@@ -82,8 +82,8 @@ def remember_settings(output_dir: str | os.PathLike, settings: Mapping, argument
         for name in sorted({*before, *now}):
             if before.get(name) != now.get(name):
                 raise InputError(
-                    f"{output_dir} holds checkpoints of a run with {name} = {before.get(name)}, not {now.get(name)}: choose another "
-                    "output_dir, or remove that folder."
+                    f"{output_dir} holds checkpoints of a run with {name} = {before.get(name)}, not "
+                    f"{now.get(name)}: choose another output_dir, or remove that folder."
                 )
     note.parent.mkdir(parents=True, exist_ok=True)
     temporary = note.with_name(f".{note.name}.{os.getpid()}.tmp")

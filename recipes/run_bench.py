@@ -1,0 +1,90 @@
+"""Ask a model every question of a dataset's split and score its answers.
+
+    python recipes/run_bench.py --model outputs/sft-tiny --dataset stkit-folder --split test
+
+Writes predictions.jsonl, run.json and scores.json into --out (by default MODEL/bench-SPLIT) and prints the table.
+Started again after a kill, it goes on where it was. Exit codes: 0 done, 1 some questions could not be asked (listed at
+the end and scored as unanswered), 2 refused input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from st_vlm.cli.output import print_table, report_failures, say
+from st_vlm.errors import InputError
+from st_vlm.evaluation.loading import questions_from_rows, questions_sha256
+from st_vlm.evaluation.report import SCORE_COLUMNS, score_rows
+from st_vlm.evaluation.runners import PREDICTIONS_FILE, answer_questions, model_identity
+from st_vlm.evaluation.scoring import score
+from st_vlm.training.loading import load_model
+from st_vlm.training.rows import DEFAULT_DATASET, load_rows
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parse(argv)
+    rows = load_rows(options.dataset, options.config_name, options.split, options.data_dir, max_rows=options.limit)
+    questions = questions_from_rows(rows.select_columns(["id", "task", "question", "target"]), options.dataset)
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    model, processor = load_model(options.model, dtype=options.dtype)
+    out = Path(options.out or Path(options.model) / f"bench-{options.split}")
+    identity = {
+        "model": model_identity(options.model)
+        if Path(options.model).is_dir()
+        else _hub_identity(options.model, model),
+        "questions": questions_sha256(questions),
+        "dtype": options.dtype,
+    }
+    report = answer_questions(
+        model.to(device), processor, rows, out, identity, options.batch_size, options.max_new_tokens
+    )
+    result = score(questions, report.texts)
+    temporary = out / f".scores.{os.getpid()}.tmp"
+    temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, out / "scores.json")
+    print_table(SCORE_COLUMNS, score_rows(result))
+    say(f"{len(report.texts)} answers ({report.kept} from an earlier run) are in {out / PREDICTIONS_FILE}.")
+    report_failures(report.failures, "questions")
+    if report.failures:
+        say(f"{len(report.failures)} of {len(questions)} questions could not be asked.")
+    return 1 if report.failures else 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, help="a folder, a name on the Hub, or tiny")
+    parser.add_argument("--dataset", default=DEFAULT_DATASET, help="a built folder, stkit, or a name on the Hub")
+    parser.add_argument("--config_name", help="source of stkit; simulated if not given")
+    parser.add_argument("--data_dir", help="the source's recordings, for stkit")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--out", help="folder for answers and scores")
+    parser.add_argument("--batch_size", type=_at_least_one, default=16)
+    parser.add_argument("--max_new_tokens", type=_at_least_one, default=64)
+    parser.add_argument("--limit", type=_at_least_one, help="ask the first so many questions only")
+    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"))
+    return parser.parse_args(argv)
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
+def _hub_identity(name: str, model) -> str:
+    return f"{name}@{getattr(model.config, '_commit_hash', None)}"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except InputError as error:
+        print(f"run_bench.py: {error}", file=sys.stderr)
+        sys.exit(2)
