@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import types
 from pathlib import Path
 
@@ -330,22 +329,36 @@ def test_several_processes_write_the_same_bytes(scenes, undisturbed, tmp_path):
     assert contents(tmp_path / "out") == contents(undisturbed)
 
 
-def test_a_killed_build_goes_on_and_ends_with_the_same_bytes(scenes, undisturbed, tmp_path):
-    program = (
-        "import sys\n"
-        "from st_vlm.building.build import BuildSettings, build\n"
-        "build(BuildSettings('nuscenes', sys.argv[1]), sys.argv[2])\n"
-    )
-    work = tmp_path / ".out.partial"
-    process = subprocess.Popen([sys.executable, "-c", program, scenes, tmp_path / "out"], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while process.poll() is None and not list(work.glob("scene-000[2-4]*")) and time.monotonic() < deadline:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, "the build ended before it could be killed"
-    assert not (tmp_path / "out").exists()
-    assert (work / "scene-0001-CAM_FRONT").is_dir()
+KILLED = """
+import os, signal, sys
+from st_vlm.building import build, shard
+
+module, name, left = {"shard": shard, "build": build}[sys.argv[3]], sys.argv[4], [int(sys.argv[5])]
+function = getattr(module, name)
+
+def killing(*arguments, **options):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(*arguments, **options)
+
+setattr(module, name, killing)
+build.build(build.BuildSettings("nuscenes", sys.argv[1]), sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "call"),
+    [
+        ("shard", "write_video", 3),  # between two videos
+        ("shard", "_tracks", 2),  # the second shard has its rows but not its tracks
+        ("build", "dataset_card", 1),  # the result is half written
+    ],
+)
+def test_a_killed_build_goes_on_and_ends_with_the_same_bytes(scenes, undisturbed, tmp_path, module, name, call):
+    command = [sys.executable, "-c", KILLED, scenes, tmp_path / "out", module, name, str(call)]
+    assert subprocess.run(command, capture_output=True, timeout=120).returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.iterdir()] == [".out.partial"]
     build(BuildSettings("nuscenes", str(scenes)), tmp_path / "out")
     assert contents(tmp_path / "out") == contents(undisturbed)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -6,10 +6,10 @@ import pytest
 import torch
 import yaml
 from micro_dataset import micro_folder
+from st_vlm.recipes import sft
 from transformers import AutoModel, AutoProcessor
 
 from st_vlm.errors import InputError
-from st_vlm.recipes import sft
 
 CONFIGS = sorted(sft.CONFIGS.glob("*.yaml"))
 SMALL = [

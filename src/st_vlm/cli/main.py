@@ -101,6 +101,21 @@ def score(
     raise typer.Exit(run(questions, predictions, split, form, out))
 
 
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for dataset, answers, scores and the picture.")] = Path("demo"),
+    model_dir: Annotated[Path, typer.Option(help="Folder for the tuned model.")] = Path("st-vlm"),
+    num_recordings: Annotated[int, typer.Option(min=10, help="Simulated scenes; a tenth are the test split.")] = 60,
+    max_steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 150,
+    seed: Annotated[int, typer.Option(min=0, help="Of scenes, build and weights.")] = 0,
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "table",
+) -> None:
+    """Simulate, build, tune and evaluate a tiny model on a CPU, without a download."""
+    from st_vlm.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(out, model_dir, num_recordings, max_steps, seed, form))
+
+
 def main() -> None:
     """Entry point: refused input is one sentence on standard error, never a traceback."""
     try:

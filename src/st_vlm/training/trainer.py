@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from transformers import PreTrainedModel
 from trl import SFTConfig, SFTTrainer
 
 from st_vlm.errors import InputError
@@ -30,7 +31,20 @@ DECIDING = (
 
 
 class AnswerTrainer(SFTTrainer):
-    """`SFTTrainer` whose logs leave out the count of tokens: it is wrong for masks of shared clips."""
+    """`SFTTrainer` that resumes with the checkpoint's weights, and logs no count of tokens.
+
+    That count is wrong for the masks of shared clips.
+    """
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
+        # transformers stores LLaVA-OneVision under older weight names, and its trainer reads a checkpoint without
+        # translating them: it would warn of missing keys and go on with the weights that the model started from.
+        model = self.model if model is None else model
+        if not isinstance(model, PreTrainedModel):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        stored = type(model).from_pretrained(resume_from_checkpoint, dtype=model.dtype)
+        model.load_state_dict(stored.state_dict())
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         self._metrics["train"].pop("num_tokens", None)

@@ -1,0 +1,199 @@
+"""`st-vlm demo`: simulate, build, tune, evaluate, on a CPU and without a download.
+
+Every stage leaves its result in the output folder and is skipped when that is there, so a demo that was stopped goes
+on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from st_vlm.building.build import BUILD_FILE, METADATA_FILE, BuildSettings, build
+from st_vlm.cli.output import print_table, say
+from st_vlm.errors import InputError
+from st_vlm.evaluation.constants import constant_predictions
+from st_vlm.evaluation.loading import load_questions
+from st_vlm.evaluation.scoring import score
+from st_vlm.questions.answers import TASKS
+from st_vlm.video.contact_sheet import Panel, contact_sheet
+from st_vlm.video.decoding import read_frames
+from st_vlm.video.marks import as_marks, draw_marks
+
+COLUMNS = ("task", "questions", "untuned %", "best constant %", "tuned %", "tuned error")
+_FRAMES_A_PANEL = 4
+
+
+def run_demo(
+    out: Path, model_dir: Path, num_recordings: int, max_steps: int, seed: int, form: Literal["table", "json"]
+) -> int:
+    """Run the whole line and print one table; returns the exit code.
+
+    Args:
+        out: Gets `dataset`, `untuned`, `tuning`, the predictions and scores of both models, and `clips.png`.
+        model_dir: Gets the tuned model and its processor.
+        num_recordings: Simulated scenes; a tenth of them is the test split.
+        max_steps: Optimiser steps.
+        seed: Of scenes, build and weights.
+
+    Raises:
+        InputError: `model_dir` holds something that is no ST-VLM, or `out` holds another demo.
+    """
+    _check_model_dir(model_dir)
+    _check_settings(out, {"num_recordings": num_recordings, "max_steps": max_steps, "seed": seed})
+    with _stage("simulating scenes and building the dataset"):
+        dataset = _build(out / "dataset", num_recordings, seed)
+    with _stage("asking the untuned model"):
+        untuned = _ask(_untuned(out / "untuned", seed), dataset, out / "answers-untuned")
+    with _stage("tuning"):
+        _tune(dataset, out / "tuning", model_dir, max_steps, seed)
+    with _stage("asking the tuned model"):
+        tuned = _ask(model_dir, dataset, out / "answers-tuned")
+    questions = load_questions(dataset, "test")
+    constant = constant_predictions(load_questions(dataset, "train"), questions)
+    results = {
+        "untuned": score(questions, untuned),
+        "constant": score(questions, constant),
+        "tuned": score(questions, tuned),
+    }
+    (out / "scores.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    _draw(dataset, untuned, tuned, out / "clips.png")
+    if form == "json":
+        print(json.dumps(results, indent=2))
+    else:
+        print_table(COLUMNS, _table(results))
+    say(f"Tuned model: {model_dir}. Dataset, answers, scores.json and clips.png: {out}.")
+    return 0
+
+
+def _check_model_dir(folder: Path) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        ours = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type") == "st_vlm"
+    except (OSError, ValueError, AttributeError):
+        ours = False
+    if not ours:
+        raise InputError(f"{folder} exists and holds no ST-VLM model: remove it or choose another --model-dir.")
+
+
+def _check_settings(out: Path, settings: dict) -> None:
+    note = out / "demo.json"
+    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != settings:
+        raise InputError(f"{out} holds a demo with other settings: remove it or choose another --out.")
+    out.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(settings), encoding="utf-8")
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    say(f"* {name} …")
+    start = time.monotonic()
+    yield
+    say(f"  {name}: {time.monotonic() - start:.0f} s")
+
+
+def _build(folder: Path, num_recordings: int, seed: int) -> Path:
+    if not (folder / BUILD_FILE).is_file():
+        options = {"seed": seed, "num_recordings": num_recordings}
+        settings = BuildSettings(source="simulated", seed=seed, source_options=options)
+        build(settings, folder, num_proc=os.cpu_count() or 1)
+    return folder
+
+
+def _untuned(folder: Path, seed: int) -> Path:
+    from st_vlm.models.tiny import make_tiny
+
+    make_tiny(folder, seed=seed)
+    return folder
+
+
+def _tune(dataset: Path, work: Path, model_dir: Path, max_steps: int, seed: int) -> None:
+    """Run the recipe as a user would, in a process of its own, then put the result where it belongs."""
+    if not (work / "model.safetensors").is_file():
+        command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1"]
+        command += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "st_vlm.recipes.sft"]
+        command += ["--dataset", str(dataset), "--output_dir", str(work)]
+        command += ["--max_steps", str(max_steps), "--seed", str(seed)]
+        # Everything it prints is progress; standard output is for the table.
+        code = subprocess.run(command, stdout=sys.stderr, check=False).returncode
+        if code:
+            raise InputError(f"Tuning ended with code {code}; what went wrong is said above. Run the demo again.")
+    temporary = model_dir.with_name(f".{model_dir.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(work, temporary, ignore=shutil.ignore_patterns("checkpoint-*", "training_args.bin"))
+    shutil.rmtree(model_dir, ignore_errors=True)
+    temporary.rename(model_dir)
+
+
+def _ask(model: Path, dataset: Path, out: Path) -> dict[str, str]:
+    """Answers of a model to the test split, question id to text."""
+    from st_vlm.evaluation.loading import questions_from_rows, questions_sha256
+    from st_vlm.evaluation.runners import answer_questions, model_identity
+    from st_vlm.training.loading import load_model
+    from st_vlm.training.rows import load_rows
+
+    rows = load_rows(str(dataset), split="test")
+    questions = questions_from_rows(rows.select_columns(["id", "task", "question", "target"]), str(dataset))
+    identity = {"model": model_identity(model), "questions": questions_sha256(questions)}
+    return answer_questions(*load_model(str(model)), rows, out, identity).texts
+
+
+def _table(results: dict[str, dict]) -> list[list[object]]:
+    rows = []
+    for task, tuned in results["tuned"]["tasks"].items():
+        accuracies = [100 * results[who]["tasks"][task]["accuracy"] for who in ("untuned", "constant", "tuned")]
+        rows.append([task, tuned["n"], *accuracies, _error(task, tuned)])
+    total = sum(task["n"] for task in results["tuned"]["tasks"].values())
+    averages = [100 * results[who]["average"] for who in ("untuned", "constant", "tuned")]
+    return [*rows, ["average", total, *averages, None]]
+
+
+def _error(task: str, measures: dict) -> str | None:
+    if measures["mean_iou"] is not None:
+        return f"IoU {measures['mean_iou']:.2f}"
+    if measures["mae"] is None:
+        return None
+    return f"{measures['mae']:.2f} {TASKS[task].unit or 'h'}"
+
+
+def _draw(dataset: Path, untuned: dict[str, str], tuned: dict[str, str], path: Path) -> None:
+    """A picture with one question of each task: some marked frames, the question, the truth and both answers."""
+    rows = pq.read_table(dataset / "test" / METADATA_FILE).to_pylist()
+    shown: dict[str, dict] = {}
+    clips: set[str] = set()
+    for row in rows:
+        # A clip of its own for every task where there is one.
+        if row["task"] not in shown or (shown[row["task"]]["clip_id"] in clips and row["clip_id"] not in clips):
+            shown[row["task"]] = row
+            clips.add(row["clip_id"])
+    panels = []
+    for row in (shown[task] for task in TASKS if task in shown):
+        frames = read_frames(dataset / "test" / row["file_name"])
+        picked = np.linspace(0, len(frames) - 1, _FRAMES_A_PANEL).round().astype(int)
+        lines = [
+            f"{row['task']}: {row['question']}",
+            f"truth: {row['answer']}",
+            f"tuned: {tuned.get(row['id'], 'no answer')}",
+            f"untuned: {_printable(untuned.get(row['id'], 'no answer'))}",
+        ]
+        captions = [f"{row['timestamps'][k]:.2f} s" for k in picked]
+        panels.append(Panel(draw_marks(frames, as_marks(row["marks"]))[picked], captions, lines))
+    contact_sheet(panels).save(path)
+
+
+def _printable(text: str, most: int = 100) -> str:
+    """Random weights write anything; a picture shows a piece of it."""
+    plain = "".join(letter if letter.isprintable() and letter.isascii() else "?" for letter in text)
+    return plain if len(plain) <= most else plain[:most] + " …"

@@ -1,0 +1,88 @@
+"""The bench recipe as a user starts it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from micro_dataset import micro_folder
+from st_vlm.recipes import run_bench
+
+from st_vlm.errors import InputError
+from st_vlm.models.tiny import make_tiny
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("bench") / "model"
+    make_tiny(folder)
+    return folder
+
+
+@pytest.fixture
+def built(tmp_path):
+    return micro_folder(tmp_path / "micro", clips=2)
+
+
+def bench(model, built, out, *more):
+    return run_bench.main(
+        ["--model", str(model), "--dataset", str(built), "--out", str(out), "--max_new_tokens", "2", *more]
+    )
+
+
+def test_answers_scores_and_table(model, built, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert bench(model, built, out) == 0
+    scores = json.loads((out / "scores.json").read_text())
+    assert sum(task["n"] for task in scores["tasks"].values()) == 14
+    assert scores["average"] == 0.0
+    printed = capsys.readouterr()
+    assert "traveled_distance" in printed.out
+    assert "14 answers (0 from an earlier run)" in printed.err
+    first = (out / "predictions.jsonl").read_text()
+    assert bench(model, built, out) == 0
+    assert "14 answers (14 from an earlier run)" in capsys.readouterr().err
+    assert (out / "predictions.jsonl").read_text() == first
+
+
+def test_right_answers_score_fully(model, built, tmp_path, monkeypatch):
+    """The whole way from the recipe to the score, with a model that knows."""
+    monkeypatch.setattr(
+        "st_vlm.evaluation.runners._answer_batch",
+        lambda model, processor, read_clip, rows, *rest: [(row["id"], row["answer"]) for row in rows],
+    )
+    assert bench(model, built, tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["average"] == 1.0
+
+
+def test_an_unreadable_video_is_reported_and_exits_with_1(model, built, tmp_path, capsys):
+    (built / "test" / "clips" / "micro-00.mp4").write_bytes(b"")
+    assert bench(model, built, tmp_path / "out") == 1
+    assert "7 of 14 questions could not be asked" in capsys.readouterr().err
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert sum(task["missing"] for task in scores["tasks"].values()) == 7
+
+
+def test_limit_asks_the_first_questions(model, built, tmp_path):
+    assert bench(model, built, tmp_path / "out", "--limit", "3") == 0
+    assert len((tmp_path / "out" / "predictions.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_split_that_is_not_there_is_one_sentence_and_leaves_nothing(model, built, tmp_path):
+    with pytest.raises(InputError, match="has no split 'validation'"):
+        bench(model, built, tmp_path / "out", "--split", "validation")
+    assert not (tmp_path / "out").exists()
+
+
+def test_refused_input_exits_with_2_without_a_traceback(tmp_path):
+    done = subprocess.run(
+        [sys.executable, run_bench.__file__, "--model", "tiny", "--dataset", str(tmp_path / "nowhere")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "There is no dataset at" in done.stderr
+    assert "Traceback" not in done.stderr
