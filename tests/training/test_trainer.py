@@ -128,3 +128,13 @@ def test_a_folder_that_was_not_built_is_refused(tmp_path):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no config\.json"):
         load_model(str(tmp_path))
+
+
+def test_a_folder_that_was_moved_is_read_where_it_is_now(tmp_path):
+    from micro_dataset import micro_folder
+
+    first = micro_folder(tmp_path / "first", clips=1)
+    load_rows(str(first))
+    first.rename(tmp_path / "second")
+    paths = {row["video"]["path"] for row in load_rows(str(tmp_path / "second"))}
+    assert paths == {str(tmp_path / "second" / "train" / "clips" / "micro-00.mp4")}

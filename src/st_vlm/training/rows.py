@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from st_vlm.building.build import METADATA_FILE, SPLITS
 from st_vlm.errors import InputError
 
 DEFAULT_DATASET = "stkit"
+# What tuning and the bench need of a row.
+COLUMNS = ("id", "clip_id", "task", "question", "answer", "messages", "target", "marks", "timestamps", "video")
 
 
 def load_rows(
@@ -29,44 +32,70 @@ def load_rows(
         max_rows: The first so many rows only.
 
     Returns:
-        `datasets.Dataset`; `video` is not decoded.
+        `datasets.Dataset` with at least `COLUMNS`; `video` is not decoded.
 
     Raises:
         InputError: No such dataset, configuration, split or recordings, options that do not belong together, or a
             dataset that holds no questions about clips.
     """
-    import datasets
-
-    import st_vlm  # noqa: F401  (makes "stkit" known)
-
     options = {"num_recordings": num_recordings, "seed": seed}
     options = {name: value for name, value in options.items() if value is not None}
     if options and (dataset != DEFAULT_DATASET or config_name not in (None, "simulated")):
         raise InputError(f"{' and '.join(options)} are for the simulated source of stkit only.")
-    if data_dir is not None:
-        options["data_dir"] = data_dir
-    if Path(dataset).exists() and not (Path(dataset) / "stkit.json").is_file():
-        raise InputError(f"{dataset} is not a folder that `st-vlm build` wrote: it has no stkit.json.")
-    if not Path(dataset).exists() and dataset != DEFAULT_DATASET and _is_path(dataset):
-        raise InputError(f"There is no dataset at {dataset}.")
-    try:
-        loaded = datasets.load_dataset(dataset, config_name, **options)
-    except InputError:
-        raise
-    except datasets.exceptions.DatasetGenerationError as error:
-        raise InputError(f"{dataset} cannot be read: {error.__cause__ or error}") from error
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise InputError(f"The dataset {dataset} cannot be loaded: {_first_sentence(error)}") from error
-    if split not in loaded:
-        raise InputError(f"The dataset {dataset} has no split {split!r}: it has {', '.join(loaded)}.")
-    rows = loaded[split]
-    missing = {"id", "clip_id", "task", "question", "messages", "target", "marks", "timestamps", "video"} - set(
-        rows.column_names
-    )
-    if missing:
+    if dataset != DEFAULT_DATASET and (_is_path(dataset) or Path(dataset).exists()):
+        rows = _built(Path(dataset), split)
+    else:
+        rows = _loaded(dataset, config_name, split, options | ({} if data_dir is None else {"data_dir": data_dir}))
+    if missing := set(COLUMNS) - set(rows.column_names):
         raise InputError(f"The dataset {dataset} has no column {min(missing)}; is it an STKit dataset?")
-    rows = rows.cast_column("video", datasets.Video(decode=False))
     return rows if max_rows is None else rows.select(range(min(max_rows, len(rows))))
+
+
+def _loaded(name: str, config_name: str | None, split: str, options: dict):
+    """A split by `load_dataset`: `stkit` or a Hub dataset."""
+    import datasets
+
+    import st_vlm  # noqa: F401  (makes "stkit" known)
+
+    try:
+        loaded = datasets.load_dataset(name, config_name, **options)
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise InputError(f"The dataset {name} cannot be built: {error.__cause__ or error}") from error
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise InputError(f"The dataset {name} cannot be loaded: {_first_sentence(error)}") from error
+    if split not in loaded:
+        raise InputError(f"The dataset {name} has no split {split!r}: it has {', '.join(loaded)}.")
+    return loaded[split].cast_column("video", datasets.Video(decode=False))
+
+
+def _built(folder: Path, split: str):
+    """A split of a built folder, read where it lies.
+
+    `load_dataset` would copy the rows, with the absolute paths of their videos, into a cache that outlives a folder
+    which is moved or built anew.
+    """
+    import datasets
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not folder.is_dir():
+        raise InputError(f"There is no dataset at {folder}.")
+    if not (folder / "stkit.json").is_file():
+        raise InputError(f"{folder} is not a folder that `st-vlm build` wrote: it has no stkit.json.")
+    there = [name for name in SPLITS if (folder / name / METADATA_FILE).is_file()]
+    if split not in there:
+        raise InputError(f"The dataset {folder} has no split {split!r}: it has {', '.join(there) or 'none'}.")
+    file = folder / split / METADATA_FILE
+    try:
+        table = pq.read_table(file, columns=["file_name", *(name for name in COLUMNS if name != "video")])
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{file} cannot be read as Parquet: {_first_sentence(error)}") from error
+    videos = [
+        {"path": str(folder.absolute() / split / name), "bytes": None} for name in table["file_name"].to_pylist()
+    ]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = table.drop_columns("file_name").append_column("video", pa.array(videos, kind))
+    return datasets.Dataset(table).cast_column("video", datasets.Video(decode=False))
 
 
 def _is_path(name: str) -> bool:
