@@ -9,11 +9,9 @@ noticed.
 
 from __future__ import annotations
 
-import hashlib
-from functools import cache
-from pathlib import Path
-
 import wrapt
+
+from st_vlm.building.code import code_hash
 
 # Name for load_dataset -> module that defines the builder class.
 MODULES = {"stkit": "st_vlm.dataset_builders.stkit"}
@@ -47,18 +45,3 @@ def _get_module(wrapped, instance, args, kwargs):
     # load_dataset refuses a packaged module whose files are None; the builder puts its own list in this one's place.
     builder_kwargs = {"dataset_name": instance.name, "data_files": DataFilesDict()}
     return DatasetModule(MODULES[instance.name], code_hash(), builder_kwargs)
-
-
-@cache
-def code_hash() -> str:
-    """SHA-256 over the code that rows depend on, so that `datasets` never reuses rows that older code made."""
-    import st_vlm
-
-    package = Path(st_vlm.__file__).parent
-    folders = [package / name for name in ("building", "kinematics", "questions", "recordings", "video")]
-    paths = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".yaml")]
-    paths += [path for path in Path(__file__).parent.glob("*.py")]
-    digest = hashlib.sha256()
-    for path in sorted(paths, key=lambda p: (p.parent.name, p.name)):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()

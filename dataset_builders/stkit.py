@@ -6,6 +6,7 @@ folder is read as it is. Videos stay files: a row's `video` is `{"path": …, "b
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -15,10 +16,10 @@ from pathlib import Path
 import datasets
 import pyarrow.parquet as pq
 from datasets.data_files import DataFilesDict, DataFilesList
-from st_vlm.dataset_builders.registration import code_hash
 
 from st_vlm import __version__
 from st_vlm.building.build import BUILD_FILE, METADATA_FILE, SPLITS, BuildSettings, build
+from st_vlm.building.code import code_hash
 from st_vlm.errors import InputError
 from st_vlm.questions.answers import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
@@ -122,7 +123,10 @@ class STKit(datasets.GeneratorBasedBuilder):
         return folder
 
     def _check_built(self, folder: Path) -> None:
-        """Refuse settings that a folder, built long ago, can no longer follow."""
+        """Refuse a configuration that a folder, built long ago, does not follow."""
+        source = json.loads((folder / BUILD_FILE).read_text(encoding="utf-8")).get("source")
+        if source != self.config.name:
+            raise InputError(f'{folder} was built from {source}: load_dataset("stkit", "{source}", data_dir=…).')
         settings = self.config.settings()
         untouched = STKitConfig(name=self.config.name, data_dir=self.config.data_dir).settings()
         if settings != untouched:

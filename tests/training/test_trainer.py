@@ -15,7 +15,7 @@ from st_vlm.training.sharing import share_clips
 from st_vlm.training.trainer import AnswerTrainer, last_checkpoint, prepare_arguments, remember_settings
 
 
-def trainer(rows, folder, **options):
+def trainer(rows, folder, extra=None, **options):
     options = {"max_steps": 3, "learning_rate": 2e-3, "save_strategy": "no", "logging_steps": 1} | options
     arguments = SFTConfig(
         output_dir=str(folder),
@@ -35,6 +35,7 @@ def trainer(rows, folder, **options):
         data_collator=AnswerCollator(processor),
         train_dataset=share_clips(rows, 4),
         processing_class=processor,
+        **(extra or {}),
     )
 
 
@@ -138,3 +139,15 @@ def test_a_folder_that_was_moved_is_read_where_it_is_now(tmp_path):
     first.rename(tmp_path / "second")
     paths = {row["video"]["path"] for row in load_rows(str(tmp_path / "second"))}
     assert paths == {str(tmp_path / "second" / "train" / "clips" / "micro-00.mp4")}
+
+
+def test_an_adapter_run_continues_as_if_it_had_not_been_stopped(rows, tmp_path):
+    from peft import LoraConfig
+
+    lora = {"peft_config": LoraConfig(r=4, target_modules=r".*language_model.*\.(q|v)_proj")}
+    options = {"max_steps": 3, "save_strategy": "steps", "save_steps": 2, "learning_rate": 1e-2}
+    whole = trainer(rows, tmp_path / "whole", lora, **options)
+    whole.train()
+    again = trainer(rows, tmp_path / "again", lora, **options)
+    again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-2"))
+    assert losses(again) == losses(whole)

@@ -25,9 +25,11 @@ from tqdm import tqdm
 
 from st_vlm import __version__
 from st_vlm.building.card import dataset_card
+from st_vlm.building.code import code_hash
 from st_vlm.building.shard import write_shard
 from st_vlm.errors import InputError
 from st_vlm.questions.answers import TASKS, task_form
+from st_vlm.questions.clips import file_name
 from st_vlm.questions.rows import ROW_SCHEMA, to_table
 from st_vlm.questions.selection import Traits, balanced
 from st_vlm.recordings import open_recordings
@@ -143,7 +145,7 @@ def _jobs(source, settings: BuildSettings) -> tuple[list[tuple[str, str, str]], 
         if not cameras:
             without_images.append(recording_id)
         wanted = cameras if settings.cameras is None else [c for c in cameras if c in settings.cameras]
-        jobs.extend((f"{recording_id}-{camera}", recording_id, camera) for camera in wanted)
+        jobs.extend((file_name(f"{recording_id}-{camera}"), recording_id, camera) for camera in wanted)
     unknown = set(settings.cameras or ()) - known
     if unknown and (known or not failures):
         raise InputError(
@@ -153,12 +155,12 @@ def _jobs(source, settings: BuildSettings) -> tuple[list[tuple[str, str, str]], 
 
 
 def _work_folder(out: Path, settings: BuildSettings) -> Path:
-    """The folder beside `out` that holds the shards; one left by a build with other settings is thrown away."""
+    """The folder beside `out` that holds the shards; one left by other settings or code is thrown away."""
     work = out.with_name(f".{out.name}.partial")
-    fingerprint = json.dumps({**asdict(settings), "version": __version__}, sort_keys=True)
+    fingerprint = json.dumps({**asdict(settings), "code": code_hash()}, sort_keys=True)
     note = work / "settings.json"
     if work.is_dir() and (not note.is_file() or note.read_text(encoding="utf-8") != fingerprint):
-        logger.warning("Starting over: %s is left from a build with other settings.", work)
+        logger.warning("Starting over: %s is left from a build with other settings or code.", work)
         shutil.rmtree(work)
     shutil.rmtree(work / "result", ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)

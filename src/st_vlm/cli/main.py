@@ -123,6 +123,11 @@ def main() -> None:
     except InputError as error:
         print(f"st-vlm: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        # Readers name their own files; what is left is a disk that is full or a folder that may not be written.
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"st-vlm: {error.strerror or error}{where}.", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ one whose objects offer most that no clip offered before.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,6 +115,12 @@ def cut_clips(recording: Recording, rng: np.random.Generator, most: int = MOST_C
     return [_clip(recording, sightings, window, rng) for window in chosen]
 
 
+def file_name(name: str) -> str:
+    """A name that no file system reads as a path: other signs become `_`, and a hash keeps such names apart."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
 def overlap(first: tuple[float, float], second: tuple[float, float]) -> float:
     """Intersection over union of two intervals."""
     both = min(first[1], second[1]) - max(first[0], second[0])
@@ -186,4 +194,4 @@ def _clip(recording: Recording, sightings: Sightings, window: _Window, rng: np.r
     start = round((times[0] - recording.frames.times_ns[0]) * 1e-8)
     length = round((times[-1] - times[0]) * 1e-8)
     name = f"{recording.source}-{recording.id}-{recording.camera.name}-{start:03d}-{length:03d}"
-    return Clip(name, recording, sightings.frames[grid], times, tuple(objects))
+    return Clip(file_name(name), recording, sightings.frames[grid], times, tuple(objects))

@@ -159,6 +159,9 @@ class Recording:
                 f"{len(self.frames)} frames but {len(self.camera.poses)} poses."
             )
 
+        if self.pose_slack and not len(self.ego_times_ns):
+            raise InputError(f"Recording {self.id}: a pose slack is a share of the ego path, but there is none.")
+
     @property
     def start_ns(self) -> int:
         """The first annotated time."""
