@@ -18,8 +18,6 @@ from native_layouts import (
     write_nuscenes,
 )
 
-from st_vlm.cli import main as command_line
-
 KEYS = [
     "recording",
     "track_id",
@@ -32,19 +30,6 @@ KEYS = [
     "distance_m",
     "mean_speed_kmh",
 ]
-
-
-@pytest.fixture
-def st_vlm(capsys, monkeypatch):
-    """Run the command in this process: (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["st-vlm", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            command_line.main()
-        return left.value.code, *capsys.readouterr()
-
-    return run
 
 
 def lines_of(st_vlm, source, path):
