@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from st_vlm.errors import InputError
-from st_vlm.questions.answers import MARK_COLORS, TASKS, Choice, ClockHour, Interval, Quantity
+from st_vlm.questions.answers import TASKS, Choice, ClockHour, Interval, Quantity
 from st_vlm.questions.parsing import parse_answer
 from st_vlm.questions.phrasing import (
     CLOCK_CONVENTION,
@@ -16,6 +16,7 @@ from st_vlm.questions.phrasing import (
     render_answer,
     render_question,
 )
+from st_vlm.video.marks import COLOURS
 
 INTERVALS = st.tuples(st.integers(0, 190), st.integers(1, 190)).map(lambda t: Interval(t[0] / 10, (t[0] + t[1]) / 10))
 HOURS = st.integers(1, 12)
@@ -25,7 +26,7 @@ HOURS = st.integers(1, 12)
 def asked(draw, task):
     """Fields of a question and a true answer to it."""
     form = TASKS[task]
-    colors = draw(st.permutations(MARK_COLORS).map(lambda order: order[: form.marks]))
+    colors = draw(st.permutations(COLOURS).map(lambda order: order[: form.marks]))
     if form.marks == 1:
         colors = draw(st.sampled_from([[None], colors]))
     hour = draw(HOURS) if task == "direction_timestamp" else None

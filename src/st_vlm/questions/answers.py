@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from st_vlm.errors import InputError
+from st_vlm.video.marks import COLOURS
 
 Unit = Literal["m", "km/h"]
-MARK_COLORS = ("red", "blue", "green", "yellow")
 DIRECTION_RELATIONS = ("same", "different")
 TARGET_KEYS = ("value", "unit", "hour", "start", "end", "choice", "vector")
 
@@ -80,8 +80,8 @@ class Choice:
     option: str
 
     def __post_init__(self) -> None:
-        if self.option not in MARK_COLORS + DIRECTION_RELATIONS:
-            known = ", ".join(MARK_COLORS + DIRECTION_RELATIONS)
+        if self.option not in COLOURS + DIRECTION_RELATIONS:
+            known = ", ".join(COLOURS + DIRECTION_RELATIONS)
             raise InputError(f"A choice is one of {known}, not {self.option!r}.")
 
 
@@ -103,8 +103,8 @@ TASKS: dict[str, TaskForm] = {
     "traveling_speed": TaskForm(Quantity, marks=1, unit="km/h"),
     "moving_direction": TaskForm(ClockHour, marks=1),
     "direction_timestamp": TaskForm(Interval, marks=1),
-    "traveled_distance_comparison": TaskForm(Choice, marks=2, options=MARK_COLORS),
-    "traveling_speed_comparison": TaskForm(Choice, marks=2, options=MARK_COLORS),
+    "traveled_distance_comparison": TaskForm(Choice, marks=2, options=COLOURS),
+    "traveling_speed_comparison": TaskForm(Choice, marks=2, options=COLOURS),
     "moving_direction_comparison": TaskForm(Choice, marks=2, options=DIRECTION_RELATIONS),
 }
 
