@@ -64,3 +64,14 @@ def test_stock_datasets_loads_it_without_st_vlm(built, tmp_path, way):
         assert os.path.isabs(video["path"])
         assert Path(video["path"]).samefile(built / "train" / expected.pop("file_name"))
         assert row == expected
+
+
+def test_folders_of_one_name_are_not_taken_for_each_other(built, tmp_path):
+    root = write_nuscenes(tmp_path / "nuscenes", nuscenes_tables(("scene-0003",)))
+    other = tmp_path / built.name
+    build(BuildSettings("nuscenes", str(root)), other)
+    clips = {}
+    for folder in (built, other):
+        rows = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))["train"]
+        clips[folder] = {Path(row["video"]["path"]).parents[2] for row in rows}
+    assert clips == {built: {built}, other: {other}}

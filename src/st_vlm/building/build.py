@@ -7,6 +7,7 @@ bytes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -242,8 +243,10 @@ def _write(
     (result / "tracks").mkdir()
     for shard in dict.fromkeys(shard for shard, _, _ in rows):
         _link(shard / "tracks.parquet", result / "tracks" / f"{shard.name}.parquet")
+    tables = [(result / split / METADATA_FILE).read_bytes() for split in counts]
     facts = {
         "source": settings.source,
+        "sha256": hashlib.sha256(b"".join(tables)).hexdigest(),
         "version": __version__,
         "seed": settings.seed,
         "licences": ", ".join(sorted({row["licence"] for _, row, _ in rows})),

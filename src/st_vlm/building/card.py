@@ -30,6 +30,9 @@ clock turn clockwise seen from above, with 12 o'clock the way the object itself 
 |---|{rules}|
 {table}
 
+`datasets` remembers where it found a folder's videos: after moving the folder, load it once with
+`download_mode="force_redownload"`.
+
 Licence of the recordings: {licences}. {left_out}
 """
 
@@ -39,7 +42,8 @@ def dataset_card(counts: Mapping[str, Mapping[str, int]], facts: Mapping[str, ob
 
     Args:
         counts: Rows by split and task.
-        facts: `source`, `version`, `seed`, `licences` and `left_out` (a sentence, may be empty).
+        facts: `source`, `version`, `seed`, `sha256` of the rows, `licences` and `left_out` (a sentence, may be
+            empty).
     """
     header = {
         "license": "other",
@@ -48,6 +52,8 @@ def dataset_card(counts: Mapping[str, Mapping[str, int]], facts: Mapping[str, ob
         "configs": [
             {
                 "config_name": "default",
+                # `datasets` tells cached folders of one name apart by this header alone, not by where they lie.
+                "description": f"STKit, {facts['source']}, rows {facts['sha256']}",
                 "data_files": [{"split": split, "path": f"{split}/**"} for split in counts],
                 # Given here, not under dataset_info, because only this makes the loader leave videos undecoded.
                 "features": [{"name": "video", "dtype": {"video": {"decode": False}}}, *_features(ROW_SCHEMA)],
