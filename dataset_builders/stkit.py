@@ -10,10 +10,12 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets.data_files import DataFilesDict, DataFilesList
 
@@ -38,8 +40,8 @@ class STKitConfig(datasets.BuilderConfig):
         data_dir: The source's recordings, or a folder that `st-vlm build` wrote. `simulated` needs none.
         seed: Of the build (and of the scenes of `simulated`).
         num_recordings: How many scenes `simulated` makes; None: the source's default.
-        cameras: Names of the cameras to use; None: all that have images.
-        tasks: Task ids; None: all seven.
+        cameras: Name or names of the cameras to use; None: all that have images.
+        tasks: A task id or several; None: all seven.
         build_proc: Worker processes of the build; rows do not depend on it.
     """
 
@@ -60,8 +62,8 @@ class STKitConfig(datasets.BuilderConfig):
             source=self.name,
             path=None if self.data_dir is None else str(self.data_dir),
             seed=self.seed,
-            cameras=None if self.cameras is None else tuple(self.cameras),
-            tasks=tuple(TASKS) if self.tasks is None else tuple(self.tasks),
+            cameras=None if self.cameras is None else _names(self.cameras),
+            tasks=tuple(TASKS) if self.tasks is None else _names(self.tasks),
             source_options=options,
         )
 
@@ -96,10 +98,14 @@ class STKit(datasets.GeneratorBasedBuilder):
         ]
 
     def _generate_examples(self, folder: str):
-        for batch in pq.ParquetFile(Path(folder) / METADATA_FILE).iter_batches(batch_size=64):
-            for row in batch.to_pylist():
-                video = Path(folder) / row.pop("file_name")
-                yield row["id"], {"video": {"path": str(video), "bytes": None}, **row}
+        file = Path(folder) / METADATA_FILE
+        try:
+            for batch in pq.ParquetFile(file).iter_batches(batch_size=64):
+                for row in batch.to_pylist():
+                    video = Path(folder) / row.pop("file_name")
+                    yield row["id"], {"video": {"path": str(video), "bytes": None}, **row}
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{file} cannot be read as Parquet ({error}). Build the folder again.") from None
 
     def _folder(self, force: bool) -> Path:
         """The built folder: `data_dir` if it is one, else the cache's, built where it is missing or `force`d."""
@@ -124,7 +130,10 @@ class STKit(datasets.GeneratorBasedBuilder):
 
     def _check_built(self, folder: Path) -> None:
         """Refuse a configuration that a folder, built long ago, does not follow."""
-        source = json.loads((folder / BUILD_FILE).read_text(encoding="utf-8")).get("source")
+        try:
+            source = json.loads((folder / BUILD_FILE).read_text(encoding="utf-8"))["source"]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{folder / BUILD_FILE} cannot be read ({error}). Build the folder again.") from None
         if source != self.config.name:
             raise InputError(f'{folder} was built from {source}: load_dataset("stkit", "{source}", data_dir=…).')
         settings = self.config.settings()
@@ -134,6 +143,11 @@ class STKit(datasets.GeneratorBasedBuilder):
                 f"{folder} is built already, so seed, cameras, tasks and num_recordings change nothing there. "
                 "Leave them out, or give the folder of the recordings."
             )
+
+
+def _names(given: str | Iterable[str]) -> tuple[str, ...]:
+    """One name or several."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _built_files(folder: Path) -> DataFilesDict | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -106,6 +107,7 @@ def micro_folder(folder: Path, clips: int = 4) -> Path:
         pq.write_table(to_table(rows, schema), folder / split / "metadata.parquet")
     counts = {split: dict.fromkeys(TASKS, clips) for split in ("train", "test")}
     facts = {"source": "simulated", "version": "0", "seed": 0, "licences": "CC0-1.0", "left_out": ""}
+    facts["sha256"] = hashlib.sha256(str(folder).encode()).hexdigest()
     (folder / "README.md").write_text(dataset_card(counts, facts), encoding="utf-8")
     (folder / "stkit.json").write_text(json.dumps({"rows": counts}), encoding="utf-8")
     return folder

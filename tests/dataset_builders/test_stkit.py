@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,28 @@ def test_options_that_a_built_folder_cannot_follow_are_refused(built, cache):
         load(data_dir=str(built), cache_dir=cache, tasks=["traveled_distance"])
     with pytest.raises(InputError, match="is built already"):
         load(data_dir=str(built), cache_dir=cache, seed=4)
+
+
+def test_one_task_or_camera_needs_no_list(recordings, cache):
+    loaded = load(data_dir=str(recordings), cache_dir=cache, tasks="traveled_distance", cameras="CAM_FRONT")
+    assert set(loaded["train"]["task"]) == {"traveled_distance"}
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("stkit.json", "{"), ("stkit.json", "[]"), ("stkit.json", "{}"), ("train/metadata.parquet", "no table")],
+)
+def test_a_damaged_built_folder_is_named(built, tmp_path, file, content):
+    folder = tmp_path / "damaged"
+    shutil.copytree(built, folder)
+    (folder / file).write_text(content)
+    with pytest.raises((InputError, datasets.exceptions.DatasetGenerationError)) as refused:
+        load(data_dir=str(folder), cache_dir=str(tmp_path / "cache"))
+    # What generates rows is wrapped by `datasets`.
+    error = refused.value if isinstance(refused.value, InputError) else refused.value.__cause__
+    assert isinstance(error, InputError)
+    assert str(folder / file) in str(error)
+    assert "Build the folder again" in str(error)
 
 
 def test_a_repaired_recording_is_found_by_a_forced_load(tmp_path, cache):

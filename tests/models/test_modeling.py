@@ -92,6 +92,24 @@ def test_answers_do_not_depend_on_the_batch(tiny, videos):
         model.answer_batch(videos, questions, processor=processor)
 
 
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        (None, "A question is a text, not None"),
+        (" ", "A question is a text"),
+        ("What does <video> show?", "holds <video>, which stands for a picture"),
+        ("What does <image> show?", "holds <image>, which stands for a picture"),
+    ],
+)
+def test_questions_that_cannot_be_asked_are_refused(tiny, videos, question, sentence):
+    with pytest.raises(InputError, match=sentence):
+        tiny[0].answer(videos[0], question, processor=tiny[1])
+
+
+def test_no_question_has_no_answer(tiny):
+    assert tiny[0].answer_batch([], [], processor=tiny[1]) == []
+
+
 def test_an_answer_is_parsed_for_its_task(tiny, videos, monkeypatch):
     model, processor = tiny
     said = processor.tokenizer("The object travels 12.34 meters.<|im_end|>", return_tensors="pt")["input_ids"]

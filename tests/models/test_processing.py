@@ -151,6 +151,13 @@ def test_refusals_name_the_video_and_both_counts(tiny, clip, tmp_path, videos):
         ({"videos": clip, "marks": [Mark("red", (BOX,) * 4)]}, r"clip\.mp4: the red mark has 4 boxes .* 5 sampled"),
         ({"videos": clip, "timestamps": [0.0, 1.0]}, r"clip\.mp4: 2 timestamps but 5 sampled"),
         ({"videos": videos[1], "timestamps": [1.0, 1.0]}, "Video 0: the timestamps must be finite and strictly"),
+        ({"videos": clip, "timestamps": [["a"] * 5]}, r"clip\.mp4: the timestamps must be a list of seconds"),
+        (
+            {"videos": np.repeat(videos[1][:1], 3, 0), "timestamps": [0.0, 0.1, 0.2]},
+            r"Video 0: its frames last 0\.30 s",
+        ),
+        ({"videos": 5}, "A video is a path, .* not 5"),
+        ({"videos": clip, "fps": 0}, "fps must be more than 0"),
         ({"videos": short}, r"short\.mp4 lasts 0\.40 s"),
         ({"videos": videos[1].astype(float)}, "Video 0: expected .* uint8 RGB frames, not float64"),
         ({"videos": [clip], "marks": [None, None]}, "1 videos but 2 lists of marks"),

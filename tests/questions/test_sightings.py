@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hand_built import recording, straight, track
 
-from st_vlm.questions.sightings import Span, grid_frames, look, object_span
+from st_vlm.questions.sightings import Span, grid_frames, look, object_span, whole_tenths
 
 HALVES = np.arange(0, 10.01, 0.5)
 
@@ -168,3 +168,11 @@ def test_seconds_of_a_later_clip_count_from_its_own_first_frame():
     car = track("a", straight(0, 20.0), np.arange(4, 9.01, 0.5))
     assert span_of(car, frames_s=HALVES, first=4, last=20) == Span(2.0, 7.0, False)
     assert span_of(car, frames_s=HALVES, first=8, last=16) == Span(0.0, 4.0, True)
+
+
+@pytest.mark.parametrize(
+    ("span", "stated"),
+    [((0.0, 2.0), ("0.0", "2.0")), ((0.35, 2.95), ("0.4", "2.9")), ((0.3, 2.9), ("0.3", "2.9"))],
+)
+def test_a_stated_span_lies_within_the_seen_one_and_never_starts_at_minus_zero(span, stated):
+    assert tuple(map(str, map(float, whole_tenths(*span)))) == stated

@@ -86,3 +86,11 @@ def test_refused_input_exits_with_2_without_a_traceback(tmp_path):
     assert done.returncode == 2
     assert "There is no dataset at" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_output_that_is_a_file_and_a_model_that_is_nowhere_are_refused(model, built, tmp_path):
+    (tmp_path / "taken").write_text("here")
+    with pytest.raises(InputError, match="taken"):
+        run_bench.main(["--model", str(model), "--dataset", str(built), "--out", str(tmp_path / "taken")])
+    with pytest.raises(InputError, match="no model at"):
+        run_bench.main(["--model", str(tmp_path / "nowhere"), "--dataset", str(built)])

@@ -1,6 +1,9 @@
 """The Argoverse 2 reader against a log written with known motion, and every way in which the files can be broken."""
 
+import errno
 import math
+import pathlib
+from functools import partialmethod
 
 import numpy as np
 import pyarrow.feather
@@ -137,6 +140,20 @@ def no_turn(name):
     return spoil
 
 
+def as_lists(name, column):
+    def spoil(tables):
+        tables[name][column] = [[cell] for cell in tables[name][column]]
+
+    return spoil
+
+
+def as_numbers(name, column):
+    def spoil(tables):
+        tables[name][column] = list(range(len(tables[name][column])))
+
+    return spoil
+
+
 def swap_times(tables):
     times = tables["annotations.feather"]["timestamp_ns"]
     times[3], times[4] = times[4], times[3]
@@ -163,6 +180,11 @@ SPOILT = [
     ("category changes", cell(BOXES, "category", 3, "BUS"), BOXES, "category"),
     ("no column", no_column(BOXES, "qw"), BOXES, "qw"),
     ("numbers as text", as_text(BOXES, "tx_m"), BOXES, "numbers"),
+    ("ids in lists", as_lists(BOXES, "track_uuid"), BOXES, "does not hold text"),
+    ("categories as numbers", as_numbers(BOXES, "category"), BOXES, "does not hold text"),
+    ("camera names as numbers", as_numbers(LENSES, "sensor_name"), LENSES, "does not hold text"),
+    ("negative size", cell(BOXES, "length_m", 3, -4.5), BOXES, "positive"),
+    ("no focal length", cell(LENSES, "fx_px", 0, 0.0), LENSES, "focal length"),
     ("poses out of order", cell(POSES, "timestamp_ns", 5, START_NS), POSES, "backwards"),
     ("a pose twice", cell(POSES, "timestamp_ns", 1, START_NS), POSES, "twice"),
     ("no poses", no_rows(POSES), POSES, "no pose"),
@@ -200,6 +222,34 @@ def test_a_broken_file_is_named(tmp_path, file, how):
     with pytest.raises(InputError, match="missing" if how == "missing" else "not a readable feather") as refused:
         source.read("log", CAMERA)
     assert str(path) in str(refused.value)
+
+
+def test_a_column_that_occurs_twice_is_named(tmp_path):
+    log = write_argoverse2(tmp_path / "log", argoverse2_tables(11))
+    table = pyarrow.feather.read_table(log / BOXES)
+    pyarrow.feather.write_feather(table.append_column("tx_m", table["tx_m"]), str(log / BOXES))
+    with pytest.raises(InputError, match=r"annotations\.feather has several columns 'tx_m'"):
+        opened(log).read("log")
+
+
+def test_a_closed_log_is_listed_and_refused(tmp_path, monkeypatch):
+    write_argoverse2(tmp_path / "good", argoverse2_tables(11), images=1)
+    closed = write_argoverse2(tmp_path / "closed", argoverse2_tables(11), images=1)
+    for name in ("is_file", "is_dir"):
+        real = getattr(pathlib.Path, name)
+        monkeypatch.setattr(pathlib.Path, name, partialmethod(_denied_in, closed, real))
+    source = opened(tmp_path)
+    assert source.recording_ids() == ("closed", "good")
+    assert source.cameras("good") == (CAMERA,)
+    for read in (source.read, source.cameras):
+        with pytest.raises(InputError, match=r"closed.* cannot be read: Permission denied"):
+            read("closed")
+
+
+def _denied_in(path, folder, real):
+    if folder in path.parents:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+    return real(path)
 
 
 def test_a_log_that_lost_its_boxes_is_listed_and_refused(tmp_path):

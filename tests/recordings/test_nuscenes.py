@@ -1,5 +1,6 @@
 """The nuScenes reader against a scene written with known motion, and every way in which the files can be broken."""
 
+import errno
 import json
 
 import numpy as np
@@ -131,9 +132,30 @@ def drop(table, token):
     return spoil
 
 
+def strip(table, token):
+    def spoil(tables):
+        row = row_of(tables, table, token)
+        row.clear()
+        row["token"] = token
+
+    return spoil
+
+
 def repeat(table, token):
     def spoil(tables):
         tables[table].append(dict(row_of(tables, table, token)))
+
+    return spoil
+
+
+def add_of_its_own(table, key, **fields):
+    """Give the scene `bad` a row of its own in a table that scenes share, with these fields changed."""
+
+    def spoil(tables):
+        tables[table].append(dict(tables[table][0], token="own", **fields))
+        for row in tables["sample_data"]:
+            if row["token"].startswith("bad/") and row["token"].endswith("/camera"):
+                row[key] = "own"
 
     return spoil
 
@@ -152,6 +174,10 @@ def two_boxes_in_one_sample(tables):
 SPOILT_ROWS = [
     ("NaN position", change("sample_annotation", "bad/car/3", translation=[1, float("nan"), 2]), "bad/car/3"),
     ("text for a position", change("sample_annotation", "bad/car/3", translation=["a", 0, 0]), "bad/car/3"),
+    ("numbers as text", change("sample_annotation", "bad/car/3", translation=["1", "2", "3"]), "bad/car/3"),
+    ("beyond the Earth", change("sample_annotation", "bad/car/3", translation=[1e300, 0, 0]), "centres"),
+    ("flat box", change("sample_annotation", "bad/car/3", size=[1.9, 0, 1.6]), "positive"),
+    ("negative size", change("sample_annotation", "bad/car/3", size=[1.9, -4.5, 1.6]), "positive"),
     ("two numbers", change("sample_annotation", "bad/car/3", translation=[1, 2]), "translation"),
     ("missing size", change("sample_annotation", "bad/car/3", size=None), "size"),
     ("zero quaternion", change("sample_annotation", "bad/car/3", rotation=[0, 0, 0, 0]), "bad/car/3"),
@@ -161,6 +187,13 @@ SPOILT_ROWS = [
     ("box of no sample", change("sample_annotation", "bad/car/3", sample_token="none"), "sample.json"),
     ("link to no box", change("sample_annotation", "bad/car/3", next="none"), "none"),
     ("link backwards", change("sample_annotation", "bad/car/3", next="bad/car/1"), "out of order"),
+    ("first box lost", drop("sample_annotation", "bad/walker/1"), "bad/walker/1"),
+    ("first box without its keys", strip("sample_annotation", "bad/walker/1"), "bad/walker/1"),
+    (
+        "link to a later box as the one before",
+        change("sample_annotation", "bad/car/3", prev="bad/car/5"),
+        "not before",
+    ),
     ("repeated box", repeat("sample_annotation", "bad/car/3"), "more than once"),
     ("two boxes at one time", two_boxes_in_one_sample, "sample_annotation.json: Track bad/car"),
     ("instance of no category", change("instance", "bad/car", category_token="none"), "category.json"),
@@ -180,6 +213,11 @@ SPOILT_ROWS = [
         "missing calibration",
         change("sample_data", "bad/3/camera", calibrated_sensor_token="none"),
         "calibrated_sensor",
+    ),
+    (
+        "no focal length",
+        add_of_its_own("calibrated_sensor", "calibrated_sensor_token", camera_intrinsic=[[0.0] * 3] * 3),
+        "focal length",
     ),
     ("missing image row", drop("sample_data", "bad/3/camera"), "no key frame of CAM_FRONT"),
     ("image row twice", repeat("sample_data", "bad/3/camera"), "several key frames"),
@@ -263,6 +301,11 @@ def empty(path):
     path.write_bytes(b"")
 
 
+def folder_instead(path):
+    path.unlink()
+    path.mkdir()
+
+
 def other_size(path):
     Image.new("RGB", (320, 180)).save(path)
 
@@ -273,6 +316,7 @@ def other_size(path):
         (missing, "is missing"),
         (not_an_image, "cannot be decoded"),
         (empty, "cannot be decoded"),
+        (folder_instead, "cannot be read: Is a directory. Restore it"),
         (other_size, "320x180"),
     ],
 )
@@ -283,6 +327,27 @@ def test_a_bad_image_is_named_before_any_is_used(tmp_path, spoil, words):
     with pytest.raises(InputError, match=words) as refused:
         opened(root).read("scene-0001", "CAM_FRONT")
     assert str(path) in str(refused.value)
+
+
+def test_a_category_without_a_name_is_one_sentence(tmp_path):
+    tables = nuscenes_tables()
+    for row in tables["category"]:
+        del row["name"]
+    with pytest.raises(InputError, match="no usable 'name'") as refused:
+        opened(write_nuscenes(tmp_path, tables)).read("scene-0001")
+    assert str(refused.value).count(".json") == 1
+
+
+def test_a_closed_folder_of_images_is_named(tmp_path, monkeypatch):
+    source = opened(write_nuscenes(tmp_path, nuscenes_tables()))
+    source.read("scene-0001")
+    monkeypatch.setattr("pathlib.Path.is_file", denied)
+    with pytest.raises(InputError, match=r"CAM_FRONT.*cannot be read: Permission denied"):
+        source.cameras("scene-0001")
+
+
+def denied(path):
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
 
 def test_an_image_cut_short_is_named_when_read(tmp_path):

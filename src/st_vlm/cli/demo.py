@@ -123,6 +123,7 @@ def _tune(dataset: Path, work: Path, model_dir: Path, max_steps: int, seed: int)
     """Run the recipe as a user would, in a process of its own, then put the result where it belongs."""
     if not (work / "model.safetensors").is_file():
         command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1"]
+        command += ["--quiet"]
         command += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "st_vlm.recipes.sft"]
         command += ["--dataset", str(dataset), "--output_dir", str(work)]
         command += ["--max_steps", str(max_steps), "--seed", str(seed)]

@@ -57,10 +57,12 @@ def build(
         Path | None,
         typer.Argument(help="Dataset root, split or single log; not needed for simulated.", show_default=False),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder to write; must not exist yet.", show_default=False)] = ...,
+    out: Annotated[
+        Path, typer.Option(help="Folder to write; it must not exist yet, or be empty.", show_default=False)
+    ] = ...,
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "table",
     num_proc: Annotated[int, typer.Option(min=1, help="Worker processes; the result does not depend on it.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of clips, marks, words, balance and simulated scenes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of clips, marks, words, balance and simulated scenes.")] = 0,
     camera: Annotated[
         list[str] | None, typer.Option(help="Use this camera (repeatable); default: all with images.")
     ] = None,
@@ -106,8 +108,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for dataset, answers, scores and the picture.")] = Path("demo"),
     model_dir: Annotated[Path, typer.Option(help="Folder for the tuned model.")] = Path("st-vlm"),
     num_recordings: Annotated[int, typer.Option(min=10, help="Simulated scenes; a tenth are the test split.")] = 60,
-    max_steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 150,
-    seed: Annotated[int, typer.Option(min=0, help="Of scenes, build and weights.")] = 0,
+    max_steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 450,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of scenes, build and weights.")] = 0,
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "table",
 ) -> None:
     """Simulate, build, tune and evaluate a tiny model on a CPU, without a download."""
@@ -125,8 +127,8 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         # Readers name their own files; what is left is a disk that is full or a folder that may not be written.
-        where = f" ({error.filename})" if error.filename else ""
-        print(f"st-vlm: {error.strerror or error}{where}.", file=sys.stderr)
+        where = f"{error.filename} cannot be read or written: " if error.filename else ""
+        print(f"st-vlm: {where}{error.strerror or error}.", file=sys.stderr)
         sys.exit(2)
 
 

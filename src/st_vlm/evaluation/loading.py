@@ -76,7 +76,7 @@ def load_questions(path: str | PathLike, split: str | None = None) -> list[Bench
             raise InputError(f"{file} has no column {missing[0]}: it is not a file of questions.")
         rows = pq.read_table(file, columns=list(_COLUMNS)).to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{file} cannot be read as Parquet: {str(error).splitlines()[0]}.") from None
+        raise InputError(f"{file} cannot be read as Parquet: {str(error).splitlines()[0].rstrip('.')}.") from None
     return questions_from_rows(rows, str(file))
 
 

@@ -161,7 +161,10 @@ def _earlier(path: Path, identity: dict) -> dict[str, str]:
                 texts[entry["id"]] = entry["text"]
             except (ValueError, KeyError, TypeError):
                 break  # cut off while it was written
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Answers cannot be written to {path.parent}: {error.strerror}.") from error
     _write_whole(note, json.dumps(identity, indent=2) + "\n")
     lines = [json.dumps({"id": key, "text": text}, ensure_ascii=False) + "\n" for key, text in texts.items()]
     _write_whole(path, "".join(lines))

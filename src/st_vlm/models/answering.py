@@ -74,10 +74,13 @@ class AnsweringMixin:
             max_new_tokens: Longest answer.
 
         Raises:
-            InputError: Lists of different lengths, a video or marks that the processor refuses, or a model that was
+            InputError: Lists of different lengths, a question without text or with `<video>` in it, a
+                video or marks that the processor refuses, or a model that was
                 not loaded from a folder with a processor and no `processor` given.
         """
         n = len(questions)
+        if n == 0:
+            return []
         given = {"videos": videos, "marks": marks, "timestamps": timestamps, "tasks": tasks}
         lists = {name: [None] * n if values is None else list(values) for name, values in given.items()}
         for name, values in lists.items():
@@ -112,6 +115,11 @@ class AnsweringMixin:
 
 
 def _prompt(processor, video, question: str) -> str:
+    if not isinstance(question, str) or not question.strip():
+        raise InputError(f"A question is a text, not {question!r}.")
+    for token in (processor.video_token, processor.image_token):
+        if token in question:
+            raise InputError(f"The question {question!r} holds {token}, which stands for a picture: leave it out.")
     content = [] if video is None else [{"type": "video"}]
     messages = [{"role": "user", "content": [*content, {"type": "text", "text": question}]}]
     return processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)

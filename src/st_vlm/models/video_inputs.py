@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from st_vlm.errors import InputError
 from st_vlm.models.video_processing_st_vlm import STVLMVideoProcessor, is_video_file
-from st_vlm.video.decoding import source_name
+from st_vlm.video.decoding import LEAST_SECONDS, source_name
 from st_vlm.video.marks import Mark, as_marks
 from st_vlm.video.sampling import INTERVAL_S, sample_indices
 
@@ -63,19 +63,30 @@ def _clip(name, frames, file_times, indices, total, marks, times) -> Clip:
         if boxes is None:
             raise InputError(
                 f"{name}: the {mark.color} mark has {len(mark.boxes)} boxes but the video has {len(frames)} sampled "
-                f"frames ({total} in all); give one entry a frame, null where the object is not seen."
+                f"frames ({total} in all); give one entry a frame, None where the object is not seen."
             )
         fitted.append(Mark(mark.color, boxes))
     if times is not None:
-        given = _of_sampled(tuple(times), indices, total)
+        try:
+            times = tuple(map(float, times))
+        except (TypeError, ValueError):
+            raise InputError(f"{name}: the timestamps must be a list of seconds, not {times!r}.") from None
+        given = _of_sampled(times, indices, total)
         if given is None:
             raise InputError(
                 f"{name}: {len(times)} timestamps but {len(frames)} sampled frames ({total} in all); "
                 "give one a frame, or none to use the video's own."
             )
         file_times = np.asarray(given, np.float64)
-        if not np.isfinite(file_times).all() or (np.diff(file_times) <= 0).any():
+        steps = np.diff(file_times)
+        if not np.isfinite(file_times).all() or (steps <= 0).any():
             raise InputError(f"{name}: the timestamps must be finite and strictly increasing seconds.")
+        # The last frame lasts about as long as the others.
+        if len(steps) and steps.sum() + np.median(steps) < LEAST_SECONDS - 1e-6:
+            raise InputError(
+                f"{name}: its frames last {steps.sum() + np.median(steps):.2f} s by their timestamps; motion needs at "
+                f"least {LEAST_SECONDS} s. Choose a longer video."
+            )
     return Clip(frames, file_times, tuple(fitted))
 
 
@@ -100,6 +111,8 @@ def _as_videos(videos) -> list:
         return []
     if _is_one_video(videos):
         return [videos]
+    if not isinstance(videos, Iterable):
+        raise InputError(f"A video is a path, bytes, an open file, an array or a list of images, not {videos!r}.")
     return [video for item in videos for video in _as_videos(item)]
 
 
@@ -139,5 +152,5 @@ def _per_video(values: Sequence | None, count: int, what: str, is_item) -> list:
     if count == 1 and values and all(is_item(value) for value in values):
         values = [values]
     if len(values) != count:
-        raise InputError(f"{count} videos but {len(values)} {what}; give one for each video, or null.")
+        raise InputError(f"{count} videos but {len(values)} {what}; give one for each video, or None.")
     return values

@@ -9,6 +9,7 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import VideosKwargs
 from transformers.video_utils import VideoMetadata
 
+from st_vlm.errors import InputError
 from st_vlm.video.decoding import VideoSource, probe, read_frames
 from st_vlm.video.sampling import INTERVAL_S, MAX_FRAMES, sample_indices
 
@@ -54,6 +55,8 @@ class STVLMVideoProcessor(LlavaOnevisionVideoProcessor):
             number of frames.
         """
         info = probe(source)
+        if fps is not None and not fps > 0:
+            raise InputError(f"fps must be more than 0, not {fps}.")
         interval = 1 / fps if fps else self.frame_interval_s
         indices = sample_indices(info.times_s, interval, self.max_frames, num_frames)
         return read_frames(source, indices, info), info.times_s[indices], indices, len(info)

@@ -136,7 +136,8 @@ def object_span(sightings: Sightings, track: Track, index: int, first: int, last
 
 def whole_tenths(start_s: float, end_s: float) -> tuple[float, float]:
     """A span cut to the tenths of a second in which a question states it, so that its truth is measured just there."""
-    return np.ceil(start_s * 10 - 1e-6) / 10, np.floor(end_s * 10 + 1e-6) / 10
+    # Adding 0 turns the -0.0 that a start at 0 is rounded to into 0.0.
+    return np.ceil(start_s * 10 - 1e-6) / 10 + 0.0, np.floor(end_s * 10 + 1e-6) / 10
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from st_vlm.kinematics.poses import pose, rotation_from_quaternion, transform
 from st_vlm.kinematics.resampling import positions_at, rotations_at
 from st_vlm.recordings.images import check_image, read_image
 from st_vlm.recordings.recording import Camera, Frames, Recording, Track, check_increasing
-from st_vlm.recordings.tables import read_feather
+from st_vlm.recordings.tables import not_allowed, read_feather
 
 LICENCE = "CC-BY-NC-SA-4.0"
 SPLITS: dict[str, Literal["train", "validation", "test"]] = {"train": "train", "val": "validation", "test": "test"}
@@ -68,9 +68,12 @@ class Argoverse2:
 
     def cameras(self, recording_id: str) -> tuple[str, ...]:
         folder = self._log(recording_id) / CAMERAS
-        if not folder.is_dir():
-            return ()
-        return tuple(sorted(camera.name for camera in folder.iterdir() if any(camera.glob("*.jpg"))))
+        try:
+            if not folder.is_dir():
+                return ()
+            return tuple(sorted(camera.name for camera in folder.iterdir() if any(camera.glob("*.jpg"))))
+        except OSError as error:
+            raise not_allowed(folder, error) from None
 
     def read(self, recording_id: str, camera: str | None = None) -> Recording:
         log = self._log(recording_id)
@@ -98,17 +101,20 @@ def _split_folder(log: Path) -> str:
 
 
 def _is_log(folder: Path) -> bool:
-    """A folder with annotations, or with ego poses whose annotations got lost (`read` then says so)."""
-    if (folder / ANNOTATIONS).is_file():
+    """A folder with annotations, or with ego poses whose annotations got lost, or closed to us (`read` says so)."""
+    try:
+        if (folder / ANNOTATIONS).is_file():
+            return True
+        return (folder / EGO_POSES).is_file() and _split_folder(folder) != "test"
+    except PermissionError:
         return True
-    return (folder / EGO_POSES).is_file() and _split_folder(folder) != "test"
 
 
 def _rotations(path: Path, table: dict[str, np.ndarray]) -> np.ndarray:
     wxyz = np.stack([table[name] for name in QUATERNION], axis=-1)
     zero = np.linalg.norm(wxyz, axis=-1) < 1e-8
     if zero.any():
-        raise InputError(f"{path}: the rotation in row {int(zero.argmax())} is a zero quaternion.")
+        raise InputError(f"{path}: the rotation in row {int(zero.argmax())} is a zero quaternion. Download it again.")
     return rotation_from_quaternion(wxyz)
 
 
@@ -150,7 +156,10 @@ def _tracks(path: Path, pose_times_ns: np.ndarray, city_from_ego: np.ndarray) ->
     for rows in np.split(order, firsts[1:]) if len(ids) else ():
         categories = set(table["category"][rows])
         if len(categories) > 1:
-            raise InputError(f"{path}: track {ids[rows[0]]} changes its category ({', '.join(sorted(categories))}).")
+            raise InputError(
+                f"{path}: track {ids[rows[0]]} changes its category ({', '.join(sorted(categories))}). "
+                "Download it again."
+            )
         try:
             track = Track(
                 id=str(ids[rows[0]]),
@@ -179,8 +188,12 @@ def _camera_and_frames(log: Path, camera: str, pose_times_ns: np.ndarray, city_f
         check_image(path, size, log / INTRINSICS)
     poses = _poses_at(log / EGO_POSES, pose_times_ns, city_from_ego, times_ns) @ mount
     above = log.parent.parent if _split_folder(log) in SPLITS else log.parent
+    try:
+        calibrated = Camera(camera, intrinsics, size, poses, "radial", distortion)
+    except InputError as error:
+        raise InputError(f"{log / INTRINSICS}: {error}") from None
     return {
-        "camera": Camera(camera, intrinsics, size, poses, "radial", distortion),
+        "camera": calibrated,
         "frames": Frames(
             times_ns,
             lambda index: read_image(paths[index]),
@@ -199,7 +212,7 @@ def _row_of(path: Path, sensors: np.ndarray, camera: str) -> int:
     rows = np.flatnonzero(sensors == camera)
     if len(rows) != 1:
         raise InputError(
-            f"{path} has {len(rows) or 'no'} rows for the camera {camera!r}: its sensors are "
+            f"{path} has {len(rows) or 'no'} rows for the camera {camera!r}, not one. Choose another of its sensors: "
             f"{', '.join(sorted(set(sensors)))}."
         )
     return int(rows[0])
@@ -232,6 +245,6 @@ def _poses_at(path: Path, known_ns: np.ndarray, city_from_ego: np.ndarray, wante
     gap = known_ns[held] - known_ns[np.maximum(after - 1, 0)]
     missing = ~exact & ((after == 0) | (after == len(known_ns)) | (gap > MAX_POSE_GAP_NS))
     if missing.any():
-        raise InputError(f"{path} has no pose around the image at {wanted_ns[missing.argmax()]} ns.")
+        raise InputError(f"{path} has no pose around the image at {wanted_ns[missing.argmax()]} ns. Remove the image.")
     rotations = rotations_at(known_ns, city_from_ego[:, :3, :3], wanted_ns)
     return pose(rotations, positions_at(known_ns, city_from_ego[:, :3, 3], wanted_ns))

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from st_vlm.errors import InputError
+from st_vlm.recordings.tables import not_allowed
 
 
 def path_inside(root: Path, relative: str, table: Path) -> Path:
@@ -63,6 +64,8 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
+    if isinstance(error, OSError) and error.strerror:
+        return not_allowed(path, error)
     # Pillow's own sentence for an unknown format repeats the path.
     reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
     return InputError(f"The image {path} cannot be decoded ({reason}). Restore it.")

@@ -16,7 +16,7 @@ from st_vlm.errors import InputError
 from st_vlm.recordings.images import check_image, path_inside, read_image
 from st_vlm.recordings.nuscenes_tables import TABLES, NuScenesTables, poses
 from st_vlm.recordings.recording import Camera, Frames, Recording
-from st_vlm.recordings.tables import numbers, read_token_table, value
+from st_vlm.recordings.tables import is_file, numbers, read_token_table, value
 
 LICENCE = "CC-BY-NC-SA-4.0"
 MINI_VALIDATION = frozenset({"scene-0103", "scene-0916"})
@@ -42,11 +42,11 @@ class NuScenes:
         self._folder = _version_folder(Path(path), version)
         self._root = self._folder.parent
         for table in TABLES:
-            if not self._file(table).is_file():
+            if not is_file(self._file(table)):
                 raise InputError(f"{self._file(table)} is missing. Restore the table from the dataset.")
         scenes = read_token_table(self._file("scene"))
         if not scenes.rows:
-            raise InputError(f"{scenes.path} lists no scene.")
+            raise InputError(f"{scenes.path} lists no scene. Restore the file.")
         self._scenes: dict[str, dict] = {}
         for row in scenes.rows.values():
             name = value(scenes.path, row, "name")
@@ -64,7 +64,7 @@ class NuScenes:
             for row in tables.files_of_sample[sample["token"]]:
                 if tables.is_camera(row):
                     files[tables.channel(row)].append(self._image_path(row))
-        return tuple(sorted(channel for channel, paths in files.items() if any(path.is_file() for path in paths)))
+        return tuple(sorted(channel for channel, paths in files.items() if any(map(is_file, paths))))
 
     def read(self, recording_id: str, camera: str | None = None) -> Recording:
         tables = self._tables()
@@ -96,8 +96,12 @@ class NuScenes:
         paths = [self._image_path(row) for row in rows]
         for path in paths:
             check_image(path, size, table)
+        try:
+            camera = Camera(channel, intrinsics[0], size, ego_poses @ poses(calibrations, mounts))
+        except InputError as error:
+            raise InputError(f"{calibrations}: {error}") from None
         return {
-            "camera": Camera(channel, intrinsics[0], size, ego_poses @ poses(calibrations, mounts)),
+            "camera": camera,
             "frames": Frames(
                 times_ns, lambda index: read_image(paths[index]), tuple(str(row["filename"]) for row in rows)
             ),

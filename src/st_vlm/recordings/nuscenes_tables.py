@@ -77,7 +77,7 @@ class NuScenesTables:
         return value(self["sensor"].path, self._sensor(file_row), "channel")
 
     def is_camera(self, file_row: dict) -> bool:
-        return self._sensor(file_row).get("modality") == "camera"
+        return value(self["sensor"].path, self._sensor(file_row), "modality") == "camera"
 
     def _sensor(self, file_row: dict) -> dict:
         return self.follow("calibrated_sensor", self.calibration(file_row), "sensor_token")
@@ -155,10 +155,11 @@ class NuScenesTables:
             part = slice(first, last)
             instance = self.follow("sample_annotation", rows[first], "instance_token")
             category = self.follow("instance", instance, "category_token")
+            name = value(self["category"].path, category, "name")
             try:
                 track = Track(
                     id=str(instances[first]),
-                    category=value(self["category"].path, category, "name"),
+                    category=name,
                     times_ns=times_ns[part],
                     centres=centres[part],
                     sizes=sizes[part],
@@ -172,7 +173,8 @@ class NuScenesTables:
         return tuple(tracks)
 
     def _check_links(self, rows: list[dict], time_of: dict[str, int]) -> None:
-        """Refuse boxes that repeat, that belong to no object or sample, or whose `next` is no later box of theirs."""
+        """Refuse boxes that repeat, that belong to no object or sample, or whose `prev` is no
+        earlier or whose `next` no later box of theirs."""
         table = self["sample_annotation"]
         for row in rows:
             self.follow("sample_annotation", row, "instance_token")
@@ -182,14 +184,17 @@ class NuScenesTables:
             stray = self._stray_boxes.get(_token(row, "instance_token"))
             if stray is not None:
                 self.follow("sample_annotation", stray, "sample_token")
-            if not row.get("next"):
-                continue
-            after = table.row(row["next"], referrer)
-            same = after.get("instance_token") == row.get("instance_token")
-            if not same or time_of.get(_token(after, "sample_token"), 0) <= time_of[row["sample_token"]]:
-                raise InputError(
-                    f"{table.path}: the box {after['token']} is out of order: it is not after {row['token']}."
-                )
+            for key, sign in (("prev", -1), ("next", 1)):
+                if not row.get(key):
+                    continue
+                other = table.row(row[key], referrer)
+                same = other.get("instance_token") == row["instance_token"]
+                other_ns, own_ns = time_of.get(_token(other, "sample_token")), time_of[row["sample_token"]]
+                if not same or other_ns is None or sign * (other_ns - own_ns) <= 0:
+                    raise InputError(
+                        f"{table.path}: the box {other['token']} is out of order: it is not "
+                        f"{'after' if sign > 0 else 'before'} {row['token']}, whose {key!r} it is. Restore the rows."
+                    )
 
 
 def _token(row: dict, key: str) -> str:
@@ -202,7 +207,7 @@ def _times_ns(path: Path, rows: list[dict]) -> np.ndarray:
     try:
         return np.array([value(path, row, "timestamp", int) * NS_PER_US for row in rows], dtype=np.int64)
     except OverflowError:
-        raise InputError(f"{path}: a timestamp is not a time in microseconds.") from None
+        raise InputError(f"{path}: a timestamp is not a time in microseconds. Restore the file.") from None
 
 
 def _rotations(path: Path, rows: list[dict]) -> np.ndarray:
@@ -210,7 +215,8 @@ def _rotations(path: Path, rows: list[dict]) -> np.ndarray:
     zero = np.linalg.norm(wxyz, axis=1) < 1e-8
     if zero.any():
         raise InputError(
-            f"{path}: the rotation of the row with the token {rows[int(zero.argmax())]['token']} is zero."
+            f"{path}: the rotation of the row with the token {rows[int(zero.argmax())]['token']} is zero. "
+            "Restore the row."
         )
     return rotation_from_quaternion(wxyz)
 
@@ -222,5 +228,5 @@ def poses(path: Path, rows: list[dict]) -> np.ndarray:
 def _visible_share(path: Path, row: dict) -> float:
     token = str(row.get("visibility_token") or "")
     if token not in VISIBLE_SHARE:
-        raise InputError(f"{path}: the box {row['token']} has an unknown visibility_token {token!r}.")
+        raise InputError(f"{path}: the box {row['token']} has an unknown visibility_token {token!r}. Restore the row.")
     return VISIBLE_SHARE[token]

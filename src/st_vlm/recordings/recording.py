@@ -14,6 +14,14 @@ import numpy as np
 
 from st_vlm.errors import InputError
 
+# Farther than any point on Earth in any national or global frame: such a number is a fault of the file.
+_FARTHEST_M = 1e8
+_MUST_BE = {
+    "centres": "finite numbers of a place in metres",
+    "sizes": "positive numbers of metres",
+    "rotations": "finite numbers",
+}
+
 Domain = Literal["driving", "sports", "simulated", "general"]
 Provenance = Literal["annotated", "pseudo"]
 
@@ -34,7 +42,8 @@ class Track:
         centre_sigma: (N,) float, standard deviation of the centre in metres, or None for trusted annotations.
 
     Raises:
-        InputError: Wrong shapes, no box, non-finite numbers, or timestamps that repeat or run backwards.
+        InputError: Wrong shapes, no box, numbers that are not finite (or metres beyond reason), sizes that are not
+            positive, or timestamps that repeat or run backwards.
     """
 
     id: str
@@ -55,10 +64,13 @@ class Track:
             values = getattr(self, name)
             if values.shape != shape:
                 raise InputError(f"Track {self.id} ({self.category}): {name} has shape {values.shape}, not {shape}.")
-            bad = ~np.isfinite(values.reshape(n, -1)).all(axis=1)
+            bad = ~(np.abs(values.reshape(n, -1)) < _FARTHEST_M).all(axis=1)
+            if name == "sizes":
+                bad |= (values <= 0).any(axis=1)
             if bad.any():
                 raise InputError(
-                    f"Track {self.id} ({self.category}): {name} at {self.times_ns[bad.argmax()]} ns is not finite."
+                    f"Track {self.id} ({self.category}): {name} at {self.times_ns[bad.argmax()]} ns "
+                    f"must be {_MUST_BE[name]}, not {values[bad.argmax()].tolist()}. Repair or remove the track."
                 )
         check_increasing(self.times_ns, f"Track {self.id} ({self.category})")
 
@@ -94,6 +106,8 @@ class Camera:
     def __post_init__(self) -> None:
         if self.intrinsics.shape != (3, 3) or not np.isfinite(self.intrinsics).all():
             raise InputError(f"Camera {self.name}: the intrinsics are not a finite 3x3 matrix.")
+        if self.intrinsics[0, 0] <= 0 or self.intrinsics[1, 1] <= 0:
+            raise InputError(f"Camera {self.name}: the focal length is not positive. Restore the calibration.")
         if self.poses.ndim != 3 or self.poses.shape[1:] != (4, 4) or not np.isfinite(self.poses).all():
             raise InputError(f"Camera {self.name}: the poses are not finite 4x4 matrices.")
 
@@ -174,6 +188,10 @@ def check_increasing(times_ns: np.ndarray, whose: str) -> None:
         raise InputError(f"{whose}: timestamps must be integer nanoseconds, not {np.asarray(times_ns).dtype}.")
     step = np.diff(times_ns)
     if (step == 0).any():
-        raise InputError(f"{whose}: timestamp {times_ns[int((step == 0).argmax())]} ns occurs twice.")
+        raise InputError(
+            f"{whose}: timestamp {times_ns[int((step == 0).argmax())]} ns occurs twice. Restore the original times."
+        )
     if (step < 0).any():
-        raise InputError(f"{whose}: timestamps run backwards after {times_ns[int((step < 0).argmax())]} ns.")
+        raise InputError(
+            f"{whose}: timestamps run backwards after {times_ns[int((step < 0).argmax())]} ns. Restore their order."
+        )

@@ -56,7 +56,7 @@ def read_token_table(path: Path, keep: Callable[[dict], bool] | None = None) -> 
     except FileNotFoundError:
         raise InputError(f"{path} is missing. Restore the table from the dataset.") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise not_allowed(path, error) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}). Restore the file.") from None
     if not isinstance(rows, list):
@@ -82,7 +82,10 @@ def value(path: Path, row: dict, key: str, kind: type | tuple[type, ...] = str):
     """
     found = row.get(key)
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
-        raise InputError(f"{path}: the row with the token {row.get('token')} has no usable {key!r} (found {found!r}).")
+        raise InputError(
+            f"{path}: the row with the token {row.get('token')} has no usable {key!r} (found {found!r}). "
+            "Restore the row."
+        )
     return found
 
 
@@ -93,7 +96,7 @@ def numbers(path: Path, rows: Sequence[dict], key: str, shape: tuple[int, ...]) 
         InputError: The field of a row is missing, of another shape, not a number, or not finite.
     """
     try:
-        array = np.array([row[key] for row in rows], dtype=np.float64).reshape(len(rows), *shape)
+        array = _numeric([row[key] for row in rows]).reshape(len(rows), *shape)
         good = np.isfinite(array).reshape(len(rows), -1).all(axis=1)
     except (KeyError, TypeError, ValueError):
         good = np.array([_is_numeric(row.get(key), shape) for row in rows])
@@ -108,10 +111,18 @@ def numbers(path: Path, rows: Sequence[dict], key: str, shape: tuple[int, ...]) 
 
 def _is_numeric(found, shape: tuple[int, ...]) -> bool:
     try:
-        array = np.array(found, dtype=np.float64)
+        array = _numeric(found)
     except (TypeError, ValueError):
         return False
     return array.shape == shape and bool(np.isfinite(array).all())
+
+
+def _numeric(found) -> np.ndarray:
+    """Numbers as float64; text that reads like a number is none."""
+    array = np.asarray(found)
+    if array.size and array.dtype.kind not in "iuf":
+        raise TypeError("not numbers")
+    return array.astype(np.float64)
 
 
 def _described(shape: tuple[int, ...]) -> str:
@@ -129,7 +140,7 @@ def read_feather(
         InputError: The file is missing or broken, a column is missing or has empty cells, a number is not finite
             or not a number.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{path} is missing. Download the whole log again, or leave it out.")
     try:
         table = pa.feather.read_table(path)
@@ -142,13 +153,41 @@ def read_feather(
             if name in optional:
                 continue
             raise InputError(f"{path} has no column {name!r}. Download it again.")
+        if table.column_names.count(name) > 1:
+            raise InputError(f"{path} has several columns {name!r}. Download it again.")
         column = table.column(name)
+        if name in text and not _is_text(column.type):
+            raise InputError(f"{path}: the column {name!r} does not hold text. Download it again.")
         array = column.to_numpy()
         broken = column.null_count > 0 or (array.dtype.kind == "f" and not np.isfinite(array).all())
         if broken:
             bad = np.array([cell is None or cell != cell or cell in (np.inf, -np.inf) for cell in column.to_pylist()])
-            raise InputError(f"{path}: {name!r} in row {int(bad.argmax())} is empty or not finite.")
+            raise InputError(f"{path}: {name!r} in row {int(bad.argmax())} is empty or not finite. Download it again.")
         if name not in text and array.dtype.kind not in "iuf":
             raise InputError(f"{path}: the column {name!r} does not hold numbers. Download it again.")
         found[name] = array
     return found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file.
+
+    Raises:
+        InputError: A folder on the way may not be entered.
+    """
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise not_allowed(path, error) from None
+
+
+def not_allowed(path: Path, error: OSError) -> InputError:
+    """The sentence for a file or folder that the system does not let us read."""
+    remedy = "Give yourself the right to read it." if isinstance(error, PermissionError) else "Restore it."
+    return InputError(f"{path} cannot be read: {error.strerror}. {remedy}")

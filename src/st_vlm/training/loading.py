@@ -32,6 +32,8 @@ def load_model(name: str = TINY, seed: int = 0, **options):
     options = {key: value for key, value in options.items() if value is not None}
     if name == TINY and not Path(TINY).is_dir() and "quantization_config" not in options:
         return make_tiny(seed=seed)
+    if (Path(name).is_absolute() or name.startswith(("./", "../", "~"))) and not Path(name).is_dir():
+        raise InputError(f"There is no model at {name}: it is no folder.")
     revision = {"revision": options["revision"]} if "revision" in options else {}
     try:
         if Path(name).is_dir() and not (Path(name) / "config.json").is_file():

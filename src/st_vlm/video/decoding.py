@@ -65,7 +65,7 @@ def probe(source: VideoSource) -> VideoInfo:
         if stored and not packets:
             raise InputError(f"{name} states no time for its frames. Convert it to MP4.")
         if len(packets) < 2:
-            raise InputError(f"{name} holds {len(packets)} frames; a video needs at least 2.")
+            raise InputError(f"{name} holds fewer than 2 frames. Choose a longer video.")
         ticks = np.array([p.pts for p in packets], np.int64)
         ticks, kept = np.unique(ticks, return_index=True)
         unit = float(stream.time_base)
@@ -135,7 +135,7 @@ class _Opened:
             raise self._unreadable(error) from error
         if not self.container.streams.video:
             self.container.close()
-            raise InputError(f"{self.name} has no video stream.")
+            raise InputError(f"{self.name} has no video stream. Give a file that holds a video.")
         stream = self.container.streams.video[0]
         stream.thread_type = "AUTO"
         return self.name, self.container, stream

@@ -34,17 +34,20 @@ class Mark:
     boxes: tuple[Box | None, ...]
 
     def __post_init__(self) -> None:
-        if self.color not in RGB:
+        if not isinstance(self.color, str) or self.color not in RGB:
             raise InputError(f"Unknown mark colour {self.color!r}: choose from {', '.join(COLOURS)}.")
         object.__setattr__(self, "boxes", tuple(self._box(i, box) for i, box in enumerate(self.boxes)))
 
     def _box(self, index: int, box: Sequence[float] | None) -> Box | None:
         if box is None:
             return None
-        x1, y1, x2, y2 = numbers = tuple(map(float, box)) if len(box) == 4 else (math.nan,) * 4
+        try:
+            x1, y1, x2, y2 = numbers = tuple(map(float, box))
+        except (TypeError, ValueError):
+            x1, y1, x2, y2 = numbers = (math.nan,) * 4
         if not all(map(math.isfinite, numbers)) or x1 >= x2 or y1 >= y2:
             raise InputError(
-                f"The {self.color} mark's box at frame {index} is {list(box)}; it must be x1, y1, x2, y2 with "
+                f"The {self.color} mark's box at frame {index} is {box}; it must be x1, y1, x2, y2 with "
                 "x1 < x2 and y1 < y2, or null where the object is not seen."
             )
         return numbers
@@ -61,7 +64,11 @@ def as_marks(marks: Iterable[Mark | Mapping] | None) -> tuple[Mark, ...]:
         if isinstance(mark, Mapping):
             if "color" not in mark or mark.get("boxes") is None:
                 raise InputError(f"A mark needs `color` and `boxes`; this one has {', '.join(map(str, mark))}.")
+            if not isinstance(mark["boxes"], Iterable) or isinstance(mark["boxes"], str | bytes | Mapping):
+                raise InputError(f"The boxes of a mark are a list with one entry a frame, not {mark['boxes']!r}.")
             mark = Mark(mark["color"], tuple(mark["boxes"]))
+        elif not isinstance(mark, Mark):
+            raise InputError(f"A mark needs `color` and `boxes`; this one is {mark!r}.")
         made.append(mark)
     if len(made) > len(COLOURS):
         raise InputError(f"{len(made)} marks, but only {len(COLOURS)} colours: {', '.join(COLOURS)}.")
