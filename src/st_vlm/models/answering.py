@@ -74,9 +74,9 @@ class AnsweringMixin:
             max_new_tokens: Longest answer.
 
         Raises:
-            InputError: Lists of different lengths, a question without text or with `<video>` in it, a
-                video or marks that the processor refuses, or a model that was
-                not loaded from a folder with a processor and no `processor` given.
+            InputError: Lists of different lengths, a question without text or with `<video>` in it, a video or marks
+                that the processor refuses, or a model that was not loaded from a folder with a processor and no
+                `processor` given.
         """
         n = len(questions)
         if n == 0:
