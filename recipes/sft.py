@@ -14,6 +14,7 @@ Started again with the same output_dir, a run goes on from its last checkpoint. 
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -59,6 +60,7 @@ class TunedModelConfig(ModelConfig):
 
 def main(argv: list[str] | None = None) -> None:
     data, arguments, chosen = parse(sys.argv[1:] if argv is None else argv)
+    use_all_cores()
     with arguments.main_process_first(desc="building the dataset"):
         rows = load_rows(
             data.dataset, data.config_name, data.split, data.data_dir, data.num_recordings, max_rows=data.max_rows
@@ -103,6 +105,15 @@ def parse(argv: list[str]) -> tuple[DataArguments, SFTConfig, TunedModelConfig]:
         return parser.parse_args_and_config(argv)
     except (OSError, ValueError) as error:
         raise InputError(f"The arguments cannot be read: {error}") from error
+
+
+def use_all_cores() -> None:
+    """Let a single process on a machine without accelerator compute on every core.
+
+    `accelerate launch` gives it one thread where it is not told `--cpu`.
+    """
+    if not torch.accelerator.is_available() and os.environ.get("WORLD_SIZE", "1") == "1":
+        torch.set_num_threads(os.cpu_count() or 1)
 
 
 def save(trainer: AnswerTrainer, processor, chosen: TunedModelConfig) -> None:

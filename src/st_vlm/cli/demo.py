@@ -33,6 +33,8 @@ from st_vlm.video.marks import as_marks, draw_marks
 
 COLUMNS = ("task", "questions", "untuned %", "best constant %", "tuned %", "tuned error")
 _FRAMES_A_PANEL = 4
+# What a tuning run leaves beside the model: for going on with it, not for using the model.
+_RUN_FILES = ("checkpoint-*", "training_args.bin", "sft_settings.json", "README.md")
 
 
 def run_demo(
@@ -123,7 +125,7 @@ def _tune(dataset: Path, work: Path, model_dir: Path, max_steps: int, seed: int)
     """Run the recipe as a user would, in a process of its own, then put the result where it belongs."""
     if not (work / "model.safetensors").is_file():
         command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1"]
-        command += ["--quiet"]
+        command += ["--quiet", "--cpu", "--num_cpu_threads_per_process", str(os.cpu_count() or 1)]
         command += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "st_vlm.recipes.sft"]
         command += ["--dataset", str(dataset), "--output_dir", str(work)]
         command += ["--max_steps", str(max_steps), "--seed", str(seed)]
@@ -133,7 +135,7 @@ def _tune(dataset: Path, work: Path, model_dir: Path, max_steps: int, seed: int)
             raise InputError(f"Tuning ended with code {code}; what went wrong is said above. Run the demo again.")
     temporary = model_dir.with_name(f".{model_dir.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(work, temporary, ignore=shutil.ignore_patterns("checkpoint-*", "training_args.bin"))
+    shutil.copytree(work, temporary, ignore=shutil.ignore_patterns(*_RUN_FILES))
     shutil.rmtree(model_dir, ignore_errors=True)
     temporary.rename(model_dir)
 
