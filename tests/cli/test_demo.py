@@ -7,6 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
+from st_vlm.cli.demo import _one_of_each_task
 from st_vlm.questions.answers import TASKS
 
 
@@ -69,3 +70,16 @@ def test_a_folder_that_is_no_model_is_left_alone(st_vlm, tmp_path):
     assert "holds no ST-VLM" in err
     assert (tmp_path / "st-vlm" / "thesis.txt").is_file()
     assert not (tmp_path / "demo").exists()
+
+
+def test_the_picture_shows_what_was_shown_least():
+    rows = [
+        {"task": task, "recording": recording, "clip_id": f"{recording}-{clip}"}
+        for recording in ("a", "b")
+        for clip in (0, 1)
+        for task in list(TASKS)[:4]
+    ]
+    shown = _one_of_each_task(rows)
+    assert [row["task"] for row in shown] == list(TASKS)[:4]
+    assert [row["recording"] for row in shown] == ["a", "b", "a", "b"]
+    assert len({row["clip_id"] for row in shown}) == 4

@@ -12,7 +12,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -174,15 +175,8 @@ def _error(task: str, measures: dict) -> str | None:
 def _draw(dataset: Path, untuned: dict[str, str], tuned: dict[str, str], path: Path) -> None:
     """A picture with one question of each task: some marked frames, the question, the truth and both answers."""
     rows = pq.read_table(dataset / "test" / METADATA_FILE).to_pylist()
-    shown: dict[str, dict] = {}
-    clips: set[str] = set()
-    for row in rows:
-        # A clip of its own for every task where there is one.
-        if row["task"] not in shown or (shown[row["task"]]["clip_id"] in clips and row["clip_id"] not in clips):
-            shown[row["task"]] = row
-            clips.add(row["clip_id"])
     panels = []
-    for row in (shown[task] for task in TASKS if task in shown):
+    for row in _one_of_each_task(rows):
         frames = read_frames(dataset / "test" / row["file_name"])
         picked = np.linspace(0, len(frames) - 1, _FRAMES_A_PANEL).round().astype(int)
         lines = [
@@ -194,6 +188,18 @@ def _draw(dataset: Path, untuned: dict[str, str], tuned: dict[str, str], path: P
         captions = [f"{row['timestamps'][k]:.2f} s" for k in picked]
         panels.append(Panel(draw_marks(frames, as_marks(row["marks"]))[picked], captions, lines))
     contact_sheet(panels).save(path)
+
+
+def _one_of_each_task(rows: Sequence[dict]) -> list[dict]:
+    """A row a task, from recordings and clips that were shown least."""
+    shown: list[dict] = []
+    for task in TASKS:
+        recordings = Counter(row["recording"] for row in shown)
+        clips = Counter(row["clip_id"] for row in shown)
+        of_task = [row for row in rows if row["task"] == task]
+        if of_task:
+            shown.append(min(of_task, key=lambda row: (recordings[row["recording"]], clips[row["clip_id"]])))
+    return shown
 
 
 def _printable(text: str, most: int = 100) -> str:
