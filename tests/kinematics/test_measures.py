@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from st_vlm.kinematics.measures import measure_track, pose_slack_m
+from st_vlm.kinematics.measures import measure_track, measure_tracks, pose_slack_m
 from st_vlm.kinematics.poses import pose, rotation_from_quaternion, transform
 
 EPOCH = 1_533_151_603_547_590_123
@@ -115,3 +115,45 @@ def test_lengths_are_ordered(steps):
     assert found.displacement_m <= found.path_m + 1e-9
     assert found.distance_m <= found.path_m + 1e-9
     assert found.mean_speed_kmh == pytest.approx(3.6 * found.distance_m / found.duration_s)
+
+
+@st.composite
+def tracks(draw):
+    """Times off any grid, from two boxes on, and walks from standing still to driving."""
+    steps_ns = draw(st.lists(st.integers(1, 1_500_000_000), min_size=1, max_size=30))
+    stride = draw(st.sampled_from([0.0, 0.02, 0.2, 0.6, 5.0]))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    at = EPOCH + draw(st.integers(0, 10**12)) + np.cumsum([0, *steps_ns])
+    return at, np.cumsum(rng.uniform(-stride, stride, (len(at), 3)), axis=0) + rng.uniform(-2000, 2000, 3)
+
+
+@given(
+    st.lists(st.tuples(tracks(), st.booleans(), st.floats(0, 2), st.floats(0, 0.3)), max_size=6),
+)
+def test_many_tracks_at_once_are_measured_like_each_alone(cases):
+    own, person, slack, sigma = [list(column) for column in zip(*cases, strict=True)] or [[]] * 4
+    found = measure_tracks([at for at, _ in own], [centres for _, centres in own], person, slack, sigma)
+    assert len(found) == len(cases)
+    for one, ((at, centres), *rest) in zip(found, cases, strict=True):
+        alone = measure_track(at, centres, *rest)
+        assert one.static is alone.static
+        for name in ("duration_s", "path_m", "displacement_m", "distance_m", "mean_speed_kmh"):
+            assert getattr(one, name) == pytest.approx(getattr(alone, name), rel=1e-9, abs=1e-9)
+
+
+def test_the_extent_is_no_diagonal_of_a_box():
+    """A round of 0.6 m across stays within the limit of 0.75 m, though its bounding box does not."""
+    around = np.array([[0.3, 0, 0], [0.6, 0.3, 0], [0.3, 0.6, 0], [0, 0.3, 0], [0.3, 0, 0]])
+    at = times(5, 0.5)
+    assert measure_track(at, around, person=False).static is True
+    assert measure_tracks([at], [around], [False])[0].static is True
+
+
+def test_neighbours_do_not_move_each_other():
+    """2.5 m in 20 s is too slow to be moving, whatever stands far away."""
+    at = times(41, 0.5)
+    slow = np.stack([np.linspace(0, 2.5, 41), np.zeros(41), np.zeros(41)], axis=-1)
+    far = np.full((41, 3), 1000.0)
+    found = measure_tracks([at, at, at], [far, slow, far], [False] * 3)
+    assert [one.static for one in found] == [True, None, True]
+    assert found[1].path_m == pytest.approx(2.5)

@@ -18,6 +18,10 @@ LOOKING_AHEAD = pose(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), [0, 0, 1.5
 RADIAL = (-0.24, -0.21, 0.33)
 FOLDING = (-0.35, 0.1, 0.0)
 FISHEYE = (0.05, -0.02, 0.004, -0.0008)
+# Of the size that nuPlan's cameras have, and one whose tangential terms are plainly seen.
+BROWN = (-0.356, 0.173, -0.0009, 0.0004, -0.052)
+TANGENTIAL = (-0.2, 0.05, 0.03, -0.02, 0.01)
+BROWN_FOLDING = (-0.35, 0.05, 0.01, -0.008, 0.0)
 
 
 def camera(distortion="none", coefficients=(), size=(1600, 900)):
@@ -51,6 +55,43 @@ def test_lens_models_by_hand():
     uv, _ = project_points(at, LOOKING_AHEAD, INTRINSICS, "kannala_brandt", (0.1, 0.2, 0.3, 0.4))
     bent = theta + 0.1 * theta**3 + 0.2 * theta**5 + 0.3 * theta**7 + 0.4 * theta**9
     np.testing.assert_allclose(uv, [800 + 1000 * bent, 450])
+
+
+@pytest.mark.parametrize("k", [BROWN, TANGENTIAL])
+@given(st.floats(-0.7, 0.7), st.floats(-0.5, 0.5), st.floats(0.5, 80))
+def test_tangential_terms_as_opencv_writes_them(k, x, y, depth):
+    k1, k2, p1, p2, k3 = k
+    r2 = x**2 + y**2
+    radial = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3
+    bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x**2)
+    bent_y = y * radial + p1 * (r2 + 2 * y**2) + 2 * p2 * x * y
+    point = LOOKING_AHEAD @ [x * depth, y * depth, depth, 1]
+    uv, _ = project_points(point[:3], LOOKING_AHEAD, INTRINSICS, "brown_conrady", k)
+    np.testing.assert_allclose(uv, [800 + 1000 * bent_x, 450 + 1000 * bent_y], atol=1e-6)
+
+
+def test_without_tangential_terms_brown_conrady_is_radial():
+    points = np.random.default_rng(0).uniform([1, -60, -40], [10, 60, 40], (500, 3))
+    k1, k2, k3 = FOLDING
+    expected, _ = project_points(points, LOOKING_AHEAD, INTRINSICS, "radial", FOLDING)
+    found, _ = project_points(points, LOOKING_AHEAD, INTRINSICS, "brown_conrady", (k1, k2, 0.0, 0.0, k3))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    short, _ = project_points(points, LOOKING_AHEAD, INTRINSICS, "brown_conrady", (k1, k2))
+    np.testing.assert_allclose(short, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("k", [BROWN, TANGENTIAL, BROWN_FOLDING])
+def test_brown_conrady_never_folds_back_in_any_direction(k):
+    tangents = np.linspace(0, 60, 4000)
+    for angle in np.linspace(0, 2 * np.pi, 25):
+        right, down = np.cos(angle), np.sin(angle)
+        points = np.stack([np.ones_like(tangents), -right * tangents, 1.5 - down * tangents], axis=-1)
+        uv, _ = project_points(points, LOOKING_AHEAD, INTRINSICS, "brown_conrady", k)
+        along = (uv - [800, 450]) @ [right, down]
+        assert (np.diff(along) > 0).all()
+        if k is not TANGENTIAL:  # the others stop rising somewhere; nothing jumps there
+            assert np.diff(along).max() < 1000 * 1.01 * tangents[1]
+        assert (along[tangents > 2] > 1000 * 0.5).all()
 
 
 def test_what_is_behind_has_no_pixels():
@@ -134,7 +175,14 @@ def test_outside_and_behind_are_wholly_truncated(centre, behind):
     assert depth == pytest.approx(centre[0])
 
 
-LENSES = [camera(), camera("radial", RADIAL), camera("radial", FOLDING), camera("kannala_brandt", FISHEYE)]
+LENSES = [
+    camera(),
+    camera("radial", RADIAL),
+    camera("radial", FOLDING),
+    camera("brown_conrady", BROWN),
+    camera("brown_conrady", BROWN_FOLDING),
+    camera("kannala_brandt", FISHEYE),
+]
 
 
 @given(

@@ -1,11 +1,14 @@
-"""Occlusion against a raster, and the limits of what a person can see."""
+"""Occlusion against a raster, the limits of what a person can see, and which of them was broken."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from st_vlm.kinematics.visibility import occlusion, visible
+from st_vlm.kinematics.projection import project_boxes
+from st_vlm.kinematics.visibility import judge, occlusion
 
 
 @st.composite
@@ -48,7 +51,7 @@ def see(box, truncation=0.0, depth=10.0, in_front=None, lidar=None, height=1000)
     elif lidar is not None:
         lidar = [lidar]
     points = None if lidar is None else np.array(lidar)
-    return visible(np.array(boxes, float), np.array(truncations), np.array(depths), height, points)[0]
+    return judge(np.array(boxes, float), np.array(truncations), np.array(depths), height, points).visible[0]
 
 
 def test_height_must_be_four_point_four_percent_of_the_image():
@@ -77,6 +80,62 @@ def test_lidar_points_overrule_the_seeming_cover_but_nothing_else():
 
 def test_what_is_behind_the_camera_or_outside_the_image_is_not_seen_and_hides_nothing():
     nowhere = np.full(4, np.nan)
-    boxes = np.array([nowhere, [0, 0, 100, 200], [0, 0, 100, 200]])
-    found = visible(boxes, np.array([1.0, 0.0, 0.0]), np.array([2.0, -3.0, 20.0]), 1000)
+    boxes = np.array([nowhere, nowhere, [0, 0, 100, 200]])
+    found = judge(boxes, np.array([1.0, 1.0, 0.0]), np.array([2.0, -3.0, 20.0]), 1000).visible
     assert found.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("along", [-2.0, -0.5, 0.5])
+def test_a_long_bus_beside_the_camera_hides_what_is_beyond_it_wherever_its_centre_is(along):
+    """18 m long in the lane to the left. One car is beyond it, one ahead, and one behind the camera."""
+    looking_ahead = np.eye(4)
+    looking_ahead[:3, :3] = [[0, 0, 1], [-1, 0, 0], [0, -1, 0]]
+    looking_ahead[2, 3] = 1.5
+    camera = SimpleNamespace(
+        intrinsics=np.array([[1266.0, 0, 800], [0, 1266, 450], [0, 0, 1]]),
+        size=(1600, 900),
+        distortion="none",
+        distortion_coefficients=(),
+    )
+    ahead = along + 9.0
+    centres = np.array([[along, 2.8, 1.6], [1.6 * ahead + 1, 7.0, 0.8], [14.0, 0.0, 0.8], [-30.0, 0.0, 0.8]])
+    sizes = np.array([[18.0, 2.5, 3.2], [4.5, 1.9, 1.6], [4.5, 1.9, 1.6], [4.5, 1.9, 1.6]])
+    found = project_boxes(centres, sizes, np.tile(np.eye(3), (4, 1, 1)), looking_ahead, camera)
+    sight = judge(found.clipped, found.truncation, found.depth, 900)
+    assert sight.occluded.tolist() == [False, True, False, False]
+    assert sight.inside.tolist() == [along > 0, True, True, False]
+
+
+def broken(box, truncation=0.0, depth=10.0, in_front=None, height=1000):
+    """Names of the rules that an object breaks."""
+    boxes = np.array([box, in_front or [900, 900, 901, 901]], float)
+    sight = judge(boxes, np.array([truncation, 0.0]), np.array([depth, 1.0]), height)
+    assert sight.visible[0] == (sight.inside[0] and not (sight.small | sight.truncated | sight.occluded)[0])
+    return {name for name in ("inside", "small", "truncated", "occluded") if getattr(sight, name)[0]}
+
+
+def test_every_rule_that_an_object_breaks_is_told():
+    wall = [0, 0, 99, 300]
+    assert broken([0, 0, 100, 200]) == {"inside"}
+    assert broken([0, 0, 100, 43]) == {"inside", "small"}
+    assert broken([0, 0, 100, 200], truncation=0.6) == {"inside", "truncated"}
+    assert broken([0, 0, 100, 200], in_front=wall) == {"inside", "occluded"}
+    assert broken([0, 0, 100, 30], truncation=0.7, in_front=wall) == {"inside", "small", "truncated", "occluded"}
+
+
+def test_what_is_outside_the_image_or_behind_the_camera_breaks_no_rule():
+    assert broken([np.nan] * 4, truncation=1.0) == set()
+    assert broken([0, 0, 100, 30], depth=-2.0) == set()
+
+
+def test_where_a_source_counts_points_for_some_objects_alone_the_others_go_by_their_boxes():
+    boxes = np.array([[0, 0, 100, 200], [0, 0, 100, 200], [0, 0, 100, 300]], float)
+    points = np.array([9, np.nan, np.nan])
+    assert judge(boxes, np.zeros(3), np.array([10, 11, 5.0]), 1000, points).occluded.tolist() == [False, True, False]
+
+
+def test_an_exact_share_stands_in_place_of_what_boxes_say():
+    boxes = np.array([[0, 0, 100, 200], [0, 0, 100, 200], [0, 0, 100, 300]], float)
+    shares = np.array([0.9, np.nan, 0.1])
+    sight = judge(boxes, np.zeros(3), np.array([10, 11, 5.0]), 1000, shares=shares)
+    assert sight.occluded.tolist() == [False, True, True]

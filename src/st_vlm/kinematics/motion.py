@@ -6,6 +6,7 @@ wobble, and give a parked vehicle 0.08 m/s of false motion.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -45,12 +46,13 @@ def horizontal(points: np.ndarray) -> np.ndarray:
 
 def path_length(points: np.ndarray) -> float:
     """Sum of straight steps between (G, D) points, metres."""
-    return float(np.linalg.norm(np.diff(points, axis=0), axis=-1).sum())
+    steps = points[1:] - points[:-1]
+    return float(np.sqrt(np.einsum("ij,ij->i", steps, steps)).sum())
 
 
 def displacement(points: np.ndarray) -> float:
     """Straight line from the first to the last of (G, D) points, metres."""
-    return float(np.linalg.norm(points[-1] - points[0]))
+    return math.dist(points[0].tolist(), points[-1].tolist())
 
 
 def extent(points: np.ndarray) -> float:
@@ -67,8 +69,9 @@ def fastest_second(times_s: np.ndarray, points: np.ndarray) -> float:
     """
     window = min(1.0, times_s[-1] - times_s[0])
     starts = np.append(times_s[times_s <= times_s[-1] - window], times_s[-1] - window)
-    steps = interpolate(times_s, points, starts + window) - interpolate(times_s, points, starts)
-    return float(np.linalg.norm(steps, axis=-1).max())
+    places = interpolate(times_s, points, np.concatenate([starts, starts + window]))
+    steps = places[len(starts) :] - places[: len(starts)]
+    return math.sqrt(np.einsum("ij,ij->i", steps, steps).max())
 
 
 def static_test(
@@ -85,7 +88,11 @@ def static_test(
     """
     limits = PEOPLE if person else OTHERS
     slack = slack_m + 3 * sigma_m
-    size = extent(points)
+    # The extent is at least the longer side of the points' bounding box and at most its diagonal, which settles most.
+    sides = (points.max(axis=0) - points.min(axis=0)).tolist()
+    size = max(sides)
+    if size < limits.moving_above + slack and (size := math.hypot(*sides)) > limits.static_below + slack:
+        size = extent(points)
     if size <= limits.static_below + slack:
         return Moving.STATIC
     if size >= limits.moving_above + slack and fastest_second(times_s, points) >= LEAST_METRES_IN_SOME_SECOND:

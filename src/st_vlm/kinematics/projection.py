@@ -1,7 +1,8 @@
 """World to image: points and boxes through a pinhole camera with or without lens distortion.
 
 Camera frame: x right, y down, z forward (OpenCV). Pixels: (0, 0) is the image's upper left corner.
-Lens models: OpenCV's radial one, r' = r (1 + k1 r^2 + k2 r^4 + k3 r^6) with r = tan(theta), and Kannala and Brandt's
+Lens models: OpenCV's radial one, r' = r (1 + k1 r^2 + k2 r^4 + k3 r^6) with r = tan(theta); the same with the
+tangential terms of Conrady (1919) and Brown (1966), in OpenCV's order k1, k2, p1, p2, k3; and Kannala and Brandt's
 (2006), theta' = theta (1 + k0 theta^2 + … + k3 theta^8).
 """
 
@@ -82,8 +83,8 @@ def project_points(
         points_world: (..., 3) metres.
         world_from_camera: (4, 4) pose, or (..., 4, 4) that broadcasts against the points.
         intrinsics: (3, 3) pixels.
-        distortion: `none`, `radial` or `kannala_brandt`.
-        coefficients: k1, k2, k3 or k0, k1, k2, k3; trailing ones may be left out.
+        distortion: `none`, `radial`, `brown_conrady` or `kannala_brandt`.
+        coefficients: k1, k2, k3, or k1, k2, p1, p2, k3, or k0, k1, k2, k3; trailing ones may be left out.
 
     Returns:
         (..., 2) pixels, NaN for points that are not in front of the camera; and (...) depths z in metres.
@@ -138,26 +139,51 @@ def _pixels(
     plane = points[..., :2] / np.where(in_front, depth, np.nan)[..., None]
     radius = np.linalg.norm(plane, axis=-1)
     if distortion == "radial":
-        bent = _odd_polynomial(radius, coefficients)
+        plane = _scaled(plane, radius, _odd_polynomial(radius, coefficients))
     elif distortion == "kannala_brandt":
-        bent = _odd_polynomial(np.arctan(radius), coefficients)
-    elif distortion == "none":
-        bent = radius
-    else:
-        raise InputError(f"Unknown lens model {distortion!r}: it is none, radial or kannala_brandt.")
-    scale = np.divide(bent, radius, out=np.ones_like(radius), where=radius > 1e-12)
-    return (plane * scale[..., None]) @ intrinsics[:2, :2].T + intrinsics[:2, 2]
+        plane = _scaled(plane, radius, _odd_polynomial(np.arctan(radius), coefficients))
+    elif distortion == "brown_conrady":
+        plane = _brown_conrady(plane, radius, coefficients)
+    elif distortion != "none":
+        raise InputError(f"Unknown lens model {distortion!r}: it is none, radial, brown_conrady or kannala_brandt.")
+    return plane @ intrinsics[:2, :2].T + intrinsics[:2, 2]
+
+
+def _scaled(plane: np.ndarray, radius: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(..., 2) points moved along their rays from one distance to another; the middle stays."""
+    scale = np.divide(wanted, radius, out=np.ones_like(radius), where=radius > 1e-12)
+    return plane * scale[..., None]
 
 
 def _odd_polynomial(x: np.ndarray, coefficients: tuple[float, ...]) -> np.ndarray:
     """x (1 + c0 x^2 + c1 x^4 + …) for x >= 0 up to where it stops rising, from there on with slope one."""
     powers = np.array([1.0, *coefficients])
-    slope = powers * np.arange(1, 2 * len(powers), 2)
-    turns = np.roots(slope[::-1])
-    turns = turns.real[(np.abs(turns.imag) < 1e-9) & (turns.real > 0)]
-    limit = np.sqrt(turns.min()) if len(turns) else np.inf
+    limit = np.sqrt(_least_positive_root(powers * np.arange(1, 2 * len(powers), 2)))
     held = np.minimum(x, limit)
     return held * np.polyval(powers[::-1], held**2) + (x - held)
+
+
+def _brown_conrady(plane: np.ndarray, radius: np.ndarray, coefficients: tuple[float, ...]) -> np.ndarray:
+    """(..., 2) points bent radially and tangentially, from where that may fold back on with slope one.
+
+    Along a ray of direction u the distance from the middle is r + k1 r^3 + k2 r^5 + k3 r^7 + 3 (p1 u_y + p2 u_x) r^2.
+    One limit holds for all rays, that of the ray that folds back first, so that the picture stays in one piece.
+    """
+    k1, k2, p1, p2, k3 = (*coefficients, *(0.0,) * (5 - len(coefficients)))
+    limit = _least_positive_root(np.array([1.0, -6 * np.hypot(p1, p2), 3 * k1, 0, 5 * k2, 0, 7 * k3]))
+    held = _scaled(plane, radius, np.minimum(radius, limit))
+    x, y = held[..., 0], held[..., 1]
+    square = x * x + y * y
+    tangential = [2 * p1 * x * y + p2 * (square + 2 * x * x), p1 * (square + 2 * y * y) + 2 * p2 * x * y]
+    radial = np.polyval([k3, k2, k1, 1.0], square)
+    return held * radial[..., None] + np.stack(tangential, axis=-1) + (plane - held)
+
+
+def _least_positive_root(powers: np.ndarray) -> float:
+    """Of the polynomial with these coefficients, constant first; infinity where there is none."""
+    roots = np.roots(powers[::-1])
+    roots = roots.real[(np.abs(roots.imag) < 1e-9) & (roots.real > 0)]
+    return float(roots.min()) if len(roots) else np.inf
 
 
 def _points_between(start: np.ndarray, end: np.ndarray, count: int) -> np.ndarray:

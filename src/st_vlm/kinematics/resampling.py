@@ -12,8 +12,9 @@ MAX_GAP_S = 1.0
 def time_grid(start_ns: int, end_ns: int, step_s: float = STEP_S) -> np.ndarray:
     """(G,) int64 nanoseconds: start, start + step, …, plus the end itself when it is not on the grid."""
     step = round(step_s * 1e9)
-    grid = np.arange(start_ns, end_ns + 1, step, dtype=np.int64)
-    return grid if grid[-1] == end_ns else np.append(grid, np.int64(end_ns))
+    grid = np.arange(start_ns, end_ns + step, step, dtype=np.int64)
+    grid[-1] = end_ns  # on the grid already, or the first step beyond the end
+    return grid
 
 
 def positions_at(times_ns: np.ndarray, values: np.ndarray, query_ns: np.ndarray) -> np.ndarray:
@@ -29,7 +30,10 @@ def positions_at(times_ns: np.ndarray, values: np.ndarray, query_ns: np.ndarray)
 
 def interpolate(times_s: np.ndarray, values: np.ndarray, query_s: np.ndarray) -> np.ndarray:
     """Linear interpolation of (N, D) values, known at (N,) times, at (Q,) times: (Q, D). Ends hold outside."""
-    return np.stack([np.interp(query_s, times_s, column) for column in values.T], axis=-1)
+    found = np.empty((len(query_s), values.shape[1]))
+    for i, column in enumerate(values.T):
+        found[:, i] = np.interp(query_s, times_s, column)
+    return found
 
 
 def rotations_at(times_ns: np.ndarray, rotations: np.ndarray, query_ns: np.ndarray) -> np.ndarray:

@@ -1,6 +1,8 @@
-"""Which objects a person can see in a frame (DEFINITIONS, "Spans and clips")."""
+"""Which objects a person can see in a frame, and why not the others (DEFINITIONS, "Spans and clips")."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,6 +11,26 @@ MOST_TRUNCATION = 0.5
 MOST_OCCLUSION = 0.7
 LIDAR_POINTS_OVERRULE = 5
 _SAMPLES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What the rules say of the N objects of a frame.
+
+    Attributes:
+        inside: (N,) bool: some of the box is in front of the camera and in the image.
+        small, truncated, occluded: (N,) bool: inside, and breaks the rule; one object may break several.
+    """
+
+    inside: np.ndarray
+    small: np.ndarray
+    truncated: np.ndarray
+    occluded: np.ndarray
+
+    @property
+    def visible(self) -> np.ndarray:
+        """(N,) bool: inside, and breaks no rule."""
+        return self.inside & ~(self.small | self.truncated | self.occluded)
 
 
 def occlusion(boxes: np.ndarray, depths: np.ndarray) -> np.ndarray:
@@ -22,49 +44,54 @@ def occlusion(boxes: np.ndarray, depths: np.ndarray) -> np.ndarray:
         (N,) shares from 0 to 1, counted on a grid of 20 x 20 points in each box.
     """
     steps = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
+    low, high = boxes[:, :2], boxes[:, 2:]
+    meets = (low[:, None] < high[None]).all(axis=-1)
+    hides = meets & meets.T & (depths[None] < depths[:, None])
     covered = np.zeros(len(boxes))
-    for k, (x1, y1, x2, y2) in enumerate(boxes):
-        nearer = boxes[depths < depths[k]]
-        nearer = nearer[(nearer[:, 0] < x2) & (nearer[:, 2] > x1) & (nearer[:, 1] < y2) & (nearer[:, 3] > y1)]
-        if len(nearer) == 0:
+    for k in np.flatnonzero(hides.any(axis=1)):
+        nearer = boxes[hides[k]]
+        # What covers the whole box needs no counting, and is common in a crowded street.
+        if ((nearer[:, :2] <= low[k]) & (nearer[:, 2:] >= high[k])).all(axis=1).any():
+            covered[k] = 1.0
             continue
-        x, y = x1 + steps * (x2 - x1), y1 + steps * (y2 - y1)
+        x, y = (low[k, d] + steps * (high[k, d] - low[k, d]) for d in (0, 1))
         inside_x = (x >= nearer[:, :1]) & (x <= nearer[:, 2:3])
         inside_y = (y >= nearer[:, 1:2]) & (y <= nearer[:, 3:4])
-        covered[k] = (inside_x[:, :, None] & inside_y[:, None, :]).any(axis=0).mean()
+        # The sum over the nearer boxes of points in both, as one product of matrices.
+        covered[k] = (inside_x.T.astype(np.float32) @ inside_y.astype(np.float32) > 0).mean()
     return covered
 
 
-def visible(
+def judge(
     boxes: np.ndarray,
     truncation: np.ndarray,
     depths: np.ndarray,
     image_height: int,
     lidar_points: np.ndarray | None = None,
     shares: np.ndarray | None = None,
-) -> np.ndarray:
-    """Whether each object of a frame is visible: tall enough, little cut off, little hidden.
+) -> Sight:
+    """Hold each object of a frame against the rules: tall enough, little cut off, little hidden.
 
     Args:
         boxes: (N, 4) xyxy pixels, clipped to the image.
-        truncation: (N,) share of the projected box that lies outside the image; 1 when all of it does.
-        depths: (N,) metres along the camera's axis.
+        truncation: (N,) share of the projected box that lies outside the image; 1 when all of it does, or all of the
+            object is behind the camera.
+        depths: (N,) metres of the centres along the camera's axis. One that is not positive is not inside, but may
+            hide others: of a long bus beside the camera, the part ahead.
         image_height: Pixels.
-        lidar_points: (N,) points inside each object; five of them overrule a box that seems to hide it.
+        lidar_points: (N,) points inside each object, NaN or negative where unknown; five of them overrule a box that
+            seems to hide it.
         shares: (N,) visible share of each object where the source knows it exactly, NaN where not; it stands in place
             of what the boxes say, for walls and trees hide objects too.
-
-    Returns:
-        (N,) bool.
     """
-    seen = (truncation < 1) & (depths > 0)
-    result = np.zeros(len(boxes), bool)
-    covered = occlusion(boxes[seen], depths[seen])
+    in_image = truncation < 1
+    inside = in_image & (depths > 0)
+    covered = np.zeros(len(boxes))
+    covered[in_image] = occlusion(boxes[in_image], depths[in_image])
     if shares is not None:
-        covered = np.where(np.isfinite(shares[seen]), 1.0 - shares[seen], covered)
-    hidden = covered > MOST_OCCLUSION
+        covered = np.where(np.isfinite(shares), 1.0 - shares, covered)
+    occluded = covered > MOST_OCCLUSION
     if lidar_points is not None:
-        hidden &= lidar_points[seen] < LIDAR_POINTS_OVERRULE
-    result[seen] = ~hidden
+        occluded &= ~(lidar_points >= LIDAR_POINTS_OVERRULE)
     tall = boxes[:, 3] - boxes[:, 1] >= LEAST_HEIGHT * image_height
-    return result & tall & (truncation <= MOST_TRUNCATION)
+    return Sight(inside, inside & ~tall, inside & (truncation > MOST_TRUNCATION), inside & occluded)
