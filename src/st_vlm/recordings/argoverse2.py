@@ -1,36 +1,59 @@
-"""Argoverse 2 sensor logs in their native layout, with or without images.
-
-Boxes are annotated in the ego frame of their own sweep and brought to the city frame by the pose at exactly that
-time.
-"""
+"""Argoverse 2 sensor logs in their native layout, with or without images."""
 
 from __future__ import annotations
 
 import os
+from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
 
 from st_vlm.errors import InputError
-from st_vlm.kinematics.poses import pose, rotation_from_quaternion, transform
-from st_vlm.kinematics.resampling import positions_at, rotations_at
-from st_vlm.recordings.images import check_image, read_image
-from st_vlm.recordings.recording import Camera, Frames, Recording, Track, check_increasing
-from st_vlm.recordings.tables import not_allowed, read_feather
+from st_vlm.recordings.argoverse2_boxes import (
+    ANNOTATIONS,
+    ANNOTATIONS_WITH_EGO,
+    EGO_POSES,
+    read_boxes,
+    read_ego_poses,
+)
+from st_vlm.recordings.argoverse2_cameras import (
+    calibrated_cameras,
+    camera_at_images,
+    camera_at_sweeps,
+    cameras_with_images,
+)
+from st_vlm.recordings.recording import Recording
+from st_vlm.recordings.source import SourceCard, Split
 
 LICENCE = "CC-BY-NC-SA-4.0"
-SPLITS: dict[str, Literal["train", "validation", "test"]] = {"train": "train", "val": "validation", "test": "test"}
-ANNOTATIONS = "annotations.feather"
-EGO_POSES = "city_SE3_egovehicle.feather"
-INTRINSICS = Path("calibration", "intrinsics.feather")
-MOUNTS = Path("calibration", "egovehicle_SE3_sensor.feather")
-CAMERAS = Path("sensors", "cameras")
-QUATERNION = ("qw", "qx", "qy", "qz")
-TRANSLATION = ("tx_m", "ty_m", "tz_m")
-# A pose is interpolated for an image only between two poses this close: ego poses come at 170 Hz.
-MAX_POSE_GAP_NS = 100_000_000
+CARD = SourceCard(
+    title="Argoverse 2 Sensor Dataset",
+    homepage="https://www.argoverse.org/av2.html",
+    licence=LICENCE,
+    licence_note=(
+        "Non-commercial use only; whoever passes on what was built from it names Argoverse and keeps the licence. "
+        "That holds for the images in the clips as well as for the boxes."
+    ),
+    text=(
+        "Driving logs of about 15 s from six cities in the United States. The reader takes the 3D boxes of 10 Hz "
+        "lidar sweeps, each brought to the city frame by the ego pose of its own sweep (boxes of the ego vehicle "
+        "itself, as in logs for scenario mining, are left out), and the images of all calibrated cameras: seven ring "
+        "cameras at 20 Hz, of which `ring_front_center` stands upright, and two stereo cameras. The images come "
+        "without lens distortion. The splits are the source's own; logs of its test split count where they have boxes."
+    ),
+    media_may_be_shared=True,
+    citation="""\
+@inproceedings{Argoverse2,
+  title = {Argoverse 2: Next Generation Datasets for Self-Driving Perception and Forecasting},
+  author = {Wilson, Benjamin and Qi, William and Agarwal, Tanmay and Lambert, John and Singh, Jagjeet and
+            Khandelwal, Siddhesh and Pan, Bowen and Kumar, Ratnesh and Hartnett, Andrew and
+            Pontes, Jhony Kaesemodel and Ramanan, Deva and Carr, Peter and Hays, James},
+  booktitle = {Proceedings of the Neural Information Processing Systems Track on Datasets and Benchmarks},
+  year = {2021}
+}""",
+)
+# How far the hint at a wrong path looks: that may be anybody's disk.
+MOST_FOLDERS_SEARCHED, MOST_FOLDERS_NAMED = 1000, 3
+SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
 
 
 class Argoverse2:
@@ -45,6 +68,7 @@ class Argoverse2:
     """
 
     name = "argoverse2"
+    card = CARD
 
     def __init__(self, path: str | PathLike) -> None:
         root = Path(path)
@@ -59,35 +83,44 @@ class Argoverse2:
             logs = [log for folder in splits or [root] for log in sorted(folder.iterdir()) if _is_log(log)]
         self._logs = {log.name: log for log in logs}
         if not logs:
-            raise InputError(f"{root} holds no log of Argoverse 2: no folder in it has {ANNOTATIONS}.")
+            deeper = " or ".join(map(str, _folders_of_logs_below(root)[:MOST_FOLDERS_NAMED]))
+            raise InputError(
+                f"{root} holds no log of Argoverse 2: no folder in it has {ANNOTATIONS} or {ANNOTATIONS_WITH_EGO}."
+                + (f" There are logs further down: give {deeper}." if deeper else "")
+            )
         if len(self._logs) < len(logs):
             raise InputError(f"{root} holds the same log in two splits. Give the path of one split.")
 
     def recording_ids(self) -> tuple[str, ...]:
         return tuple(sorted(self._logs))
 
-    def cameras(self, recording_id: str) -> tuple[str, ...]:
-        folder = self._log(recording_id) / CAMERAS
-        try:
-            if not folder.is_dir():
-                return ()
-            return tuple(sorted(camera.name for camera in folder.iterdir() if any(camera.glob("*.jpg"))))
-        except OSError as error:
-            raise not_allowed(folder, error) from None
+    def split(self, recording_id: str) -> Split:
+        return SPLITS.get(_split_folder(self._log(recording_id)), "train")
 
-    def read(self, recording_id: str, camera: str | None = None) -> Recording:
+    def cameras(self, recording_id: str, images: bool = True) -> tuple[str, ...]:
         log = self._log(recording_id)
-        times_ns, city_from_ego = _ego_poses(log / EGO_POSES)
-        seen = {} if camera is None else _camera_and_frames(log, camera, times_ns, city_from_ego)
+        return cameras_with_images(log) if images else calibrated_cameras(log)
+
+    def read(self, recording_id: str, camera: str | None = None, images: bool = True) -> Recording:
+        log = self._log(recording_id)
+        ego = read_ego_poses(log)
+        tracks, sweeps_ns = read_boxes(log, ego)
+        seen = (None, None)
+        if camera is not None and images:
+            above = log.parent.parent if _split_folder(log) in SPLITS else log.parent
+            seen = camera_at_images(log, camera, ego, above)
+        elif camera is not None:
+            seen = camera_at_sweeps(log, camera, ego, sweeps_ns)
         return Recording(
             id=recording_id,
             source=self.name,
             licence=LICENCE,
-            tracks=_tracks(log / ANNOTATIONS, times_ns, city_from_ego),
-            split=SPLITS.get(_split_folder(log), "train"),
-            ego_times_ns=times_ns,
-            ego_centres=city_from_ego[:, :3, 3],
-            **seen,
+            tracks=tracks,
+            camera=seen[0],
+            frames=seen[1],
+            split=self.split(recording_id),
+            ego_times_ns=ego.times_ns,
+            ego_centres=ego.city_from_ego[:, :3, 3],
         )
 
     def _log(self, recording_id: str) -> Path:
@@ -103,148 +136,30 @@ def _split_folder(log: Path) -> str:
 def _is_log(folder: Path) -> bool:
     """A folder with annotations, or with ego poses whose annotations got lost, or closed to us (`read` says so)."""
     try:
-        if (folder / ANNOTATIONS).is_file():
+        if any((folder / name).is_file() for name in (ANNOTATIONS, ANNOTATIONS_WITH_EGO)):
             return True
         return (folder / EGO_POSES).is_file() and _split_folder(folder) != "test"
     except PermissionError:
         return True
 
 
-def _rotations(path: Path, table: dict[str, np.ndarray]) -> np.ndarray:
-    wxyz = np.stack([table[name] for name in QUATERNION], axis=-1)
-    zero = np.linalg.norm(wxyz, axis=-1) < 1e-8
-    if zero.any():
-        raise InputError(f"{path}: the rotation in row {int(zero.argmax())} is a zero quaternion. Download it again.")
-    return rotation_from_quaternion(wxyz)
+def _folders_of_logs_below(root: Path) -> list[Path]:
+    """Folders up to two levels below that hold logs, or splits of them."""
+    found, level = [], [root]
+    for _ in range(2):
+        level = [folder for above in level for folder in _folders_in(above)][:MOST_FOLDERS_SEARCHED]
+        found += [folder for folder in level if any(_has_boxes(log) for log in _folders_in(folder))]
+    return sorted({one.parent if one.name in SPLITS and one.parent != root else one for one in found})
 
 
-def _translations(table: dict[str, np.ndarray]) -> np.ndarray:
-    return np.stack([table[name] for name in TRANSLATION], axis=-1)
-
-
-def _ego_poses(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(P,) nanoseconds and (P, 4, 4) city from ego."""
-    table = read_feather(path, ("timestamp_ns", *QUATERNION, *TRANSLATION))
-    if not len(table["timestamp_ns"]):
-        raise InputError(f"{path} has no pose. Download the log again.")
-    check_increasing(table["timestamp_ns"], str(path))
-    return table["timestamp_ns"], pose(_rotations(path, table), _translations(table))
-
-
-def _tracks(path: Path, pose_times_ns: np.ndarray, city_from_ego: np.ndarray) -> tuple[Track, ...]:
-    columns = ("timestamp_ns", "length_m", "width_m", "height_m", *QUATERNION, *TRANSLATION)
-    table = read_feather(path, columns, text=("track_uuid", "category"), optional=("num_interior_pts",))
-    times_ns, ids = table["timestamp_ns"], table["track_uuid"].astype(str)
-    if not np.issubdtype(times_ns.dtype, np.integer):
-        raise InputError(f"{path}: 'timestamp_ns' must be integer nanoseconds, not {times_ns.dtype}.")
-    at = np.clip(np.searchsorted(pose_times_ns, times_ns), 0, len(pose_times_ns) - 1)
-    unknown = pose_times_ns[at] != times_ns
-    if unknown.any():
-        raise InputError(
-            f"{path.with_name(EGO_POSES)} has no pose at {times_ns[unknown.argmax()]} ns, a time of {path.name}. "
-            "Download the log again."
-        )
-    centres = transform(city_from_ego[at], _translations(table))
-    rotations = city_from_ego[at, :3, :3] @ _rotations(path, table)
-    sizes = np.stack([table["length_m"], table["width_m"], table["height_m"]], axis=-1).astype(np.float64)
-    points = table.get("num_interior_pts")
-
-    # A stable sort keeps the file's order within a track, so that a track whose times run backwards is noticed.
-    order = np.argsort(ids, kind="stable")
-    firsts = np.flatnonzero(np.append(True, ids[order][1:] != ids[order][:-1])) if len(ids) else []
-    tracks = []
-    for rows in np.split(order, firsts[1:]) if len(ids) else ():
-        categories = set(table["category"][rows])
-        if len(categories) > 1:
-            raise InputError(
-                f"{path}: track {ids[rows[0]]} changes its category ({', '.join(sorted(categories))}). "
-                "Download it again."
-            )
-        try:
-            track = Track(
-                id=str(ids[rows[0]]),
-                category=str(categories.pop()),
-                times_ns=times_ns[rows],
-                centres=centres[rows],
-                sizes=sizes[rows],
-                rotations=rotations[rows],
-                lidar_points=None if points is None else points[rows],
-            )
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-        tracks.append(track)
-    return tuple(tracks)
-
-
-def _camera_and_frames(log: Path, camera: str, pose_times_ns: np.ndarray, city_from_ego: np.ndarray) -> dict:
-    intrinsics, size, distortion = _intrinsics(log / INTRINSICS, camera)
-    mount = _mount(log / MOUNTS, camera)
-    folder = log / CAMERAS / camera
-    paths = sorted(folder.glob("*.jpg"), key=_image_time)
-    if not paths:
-        raise InputError(f"{folder} has no image. Download the log's images, or choose another camera.")
-    times_ns = np.array([_image_time(path) for path in paths], dtype=np.int64)
-    for path in paths:
-        check_image(path, size, log / INTRINSICS)
-    poses = _poses_at(log / EGO_POSES, pose_times_ns, city_from_ego, times_ns) @ mount
-    above = log.parent.parent if _split_folder(log) in SPLITS else log.parent
+def _folders_in(folder: Path) -> list[Path]:
+    """Some of its folders, sorted; none of a folder that may not be read."""
     try:
-        calibrated = Camera(camera, intrinsics, size, poses, "radial", distortion)
-    except InputError as error:
-        raise InputError(f"{log / INTRINSICS}: {error}") from None
-    return {
-        "camera": calibrated,
-        "frames": Frames(
-            times_ns,
-            lambda index: read_image(paths[index]),
-            tuple(path.relative_to(above).as_posix() for path in paths),
-        ),
-    }
+        with os.scandir(folder) as entries:
+            return sorted(Path(e.path) for e in islice(entries, MOST_FOLDERS_SEARCHED) if e.is_dir())
+    except OSError:
+        return []
 
 
-def _image_time(path: Path) -> int:
-    if not (path.stem.isascii() and path.stem.isdigit()) or int(path.stem) >= 2**63:
-        raise InputError(f"The image {path} is not named by its time in nanoseconds. Restore its name, or remove it.")
-    return int(path.stem)
-
-
-def _row_of(path: Path, sensors: np.ndarray, camera: str) -> int:
-    rows = np.flatnonzero(sensors == camera)
-    if len(rows) != 1:
-        raise InputError(
-            f"{path} has {len(rows) or 'no'} rows for the camera {camera!r}, not one. Choose another of its sensors: "
-            f"{', '.join(sorted(set(sensors)))}."
-        )
-    return int(rows[0])
-
-
-def _intrinsics(path: Path, camera: str) -> tuple[np.ndarray, tuple[int, int], tuple[float, ...]]:
-    """(3, 3) matrix in pixels, (width, height), and k1, k2, k3."""
-    radial = ("k1", "k2", "k3")
-    columns = ("fx_px", "fy_px", "cx_px", "cy_px", *radial, "width_px", "height_px")
-    table = read_feather(path, columns, text=("sensor_name",))
-    row = _row_of(path, table["sensor_name"], camera)
-    fx, fy, cx, cy = (float(table[name][row]) for name in ("fx_px", "fy_px", "cx_px", "cy_px"))
-    matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-    size = int(table["width_px"][row]), int(table["height_px"][row])
-    return matrix, size, tuple(float(table[name][row]) for name in radial)
-
-
-def _mount(path: Path, camera: str) -> np.ndarray:
-    """(4, 4) ego from camera."""
-    table = read_feather(path, (*QUATERNION, *TRANSLATION), text=("sensor_name",))
-    row = _row_of(path, table["sensor_name"], camera)
-    return pose(_rotations(path, table), _translations(table))[row]
-
-
-def _poses_at(path: Path, known_ns: np.ndarray, city_from_ego: np.ndarray, wanted_ns: np.ndarray) -> np.ndarray:
-    """(Q, 4, 4) poses between the known ones: straight in translation, spherical in rotation."""
-    after = np.searchsorted(known_ns, wanted_ns)
-    held = np.clip(after, 0, len(known_ns) - 1)
-    exact = known_ns[held] == wanted_ns
-    gap = known_ns[held] - known_ns[np.maximum(after - 1, 0)]
-    missing = ~exact & ((after == 0) | (after == len(known_ns)) | (gap > MAX_POSE_GAP_NS))
-    if missing.any():
-        raise InputError(f"{path} has no pose around the image at {wanted_ns[missing.argmax()]} ns. Remove the image.")
-    rotations = rotations_at(known_ns, city_from_ego[:, :3, :3], wanted_ns)
-    return pose(rotations, positions_at(known_ns, city_from_ego[:, :3, 3], wanted_ns))
+def _has_boxes(folder: Path) -> bool:
+    return any(os.path.isfile(folder / name) for name in (ANNOTATIONS, ANNOTATIONS_WITH_EGO))

@@ -5,6 +5,8 @@ Keys are the sources' own names, so a reader only passes them on.
 
 from __future__ import annotations
 
+from functools import cache
+
 # First match wins; a key ending in "." matches every name below it.
 _NOUNS = {
     "human.pedestrian.wheelchair": "wheelchair",
@@ -42,10 +44,21 @@ _NOUNS = {
     "MOTORCYCLE": "motorcycle",
     "WHEELED_RIDER": "rider",
     "WHEELED_DEVICE": "wheeled device",
+    "vehicle": "vehicle",
+    "bicycle": "bicycle",
+    "pedestrian": "pedestrian",
+    "traffic_cone": "traffic cone",
+    "barrier": "barrier",
+    "czone_sign": "sign",
+    "generic_object": "object",
+    "Person": "person",
+    "Person_sitting": "person",
+    "Misc": "object",
 }
-_PEOPLE = {"pedestrian", "wheelchair", "stroller", "personal mobility device", "player"}
+_PEOPLE = {"pedestrian", "person", "wheelchair", "stroller", "personal mobility device", "player"}
 
 
+@cache
 def noun(category: str) -> str:
     """A common noun for a source's category: `vehicle.car` is a "car". Unknown ones are their own last word."""
     for key, word in _NOUNS.items():

@@ -1,216 +1,230 @@
-"""The tables of nuScenes, grouped by scene and sample: a fault in a row stops only the scenes that use it."""
+"""The samples of nuScenes and its sensors' files, by scene: a fault in a row stops only the scenes that use it.
+
+Whole columns are linked and checked at once. What is found wrong is looked at row by row only when its scene is read,
+to say what and where.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from st_vlm.errors import InputError
 from st_vlm.kinematics.poses import pose, rotation_from_quaternion
-from st_vlm.recordings.recording import Track, check_increasing
-from st_vlm.recordings.tables import TokenTable, numbers, read_token_table, value
+from st_vlm.recordings.columns import FLAG, INTEGER, NO_INTEGER, SHARED_TEXT, TEXT, numbers_of
+from st_vlm.recordings.linked_columns import NO_ROW, LinkedColumns, coded, empty, first_of
+from st_vlm.recordings.recording import check_increasing
+from st_vlm.recordings.tables import numbers, read_token_table, value
 
-TABLES = (
-    "scene",
-    "sample",
-    "sample_data",
-    "sample_annotation",
-    "instance",
-    "category",
-    "ego_pose",
-    "calibrated_sensor",
-    "sensor",
-)
-# Visible share of the object, as the middle of the annotators' four bands.
-VISIBLE_SHARE = {"": np.nan, "1": 0.2, "2": 0.5, "3": 0.7, "4": 0.9}
-EGO_CHANNEL = "LIDAR_TOP"
 NS_PER_US = 1000
+SAMPLE = {"token": TEXT, "scene_token": SHARED_TEXT, "next": TEXT, "timestamp": INTEGER}
+SAMPLE_DATA = {
+    "token": TEXT,
+    "sample_token": SHARED_TEXT,
+    "ego_pose_token": TEXT,
+    "calibrated_sensor_token": SHARED_TEXT,
+    "filename": TEXT,
+    "timestamp": INTEGER,
+    "width": INTEGER,
+    "height": INTEGER,
+    "is_key_frame": FLAG,
+}
+EGO_POSE = {"token": TEXT, "translation": numbers_of(3), "rotation": numbers_of(4)}
 
 
-class NuScenesTables:
-    """All tables, grouped by scene and sample."""
+class Samples:
+    """The samples (key frame times) of all scenes.
 
-    def __init__(self, folder: Path) -> None:
-        def read(name, keep=None):
-            return read_token_table(folder / f"{name}.json", keep)
+    Attributes:
+        table: sample.json.
+        scene: (S,) number of the sample's scene; NO_ROW where no scene has its `scene_token`.
+        place: (S,) which sample of its scene it is, once `chain` was called for the scene; NO_ROW before.
+    """
 
-        # Only key frames and their poses are kept: the sweeps are five sixths of both tables.
-        key_frames = read("sample_data", lambda row: row.get("is_key_frame", True))
-        # "" keeps rows without a token, which are then refused.
-        wanted = {"", *(_token(row, "ego_pose_token") for row in key_frames.rows.values())}
-        self._tables = {name: read(name) for name in TABLES if name not in ("scene", "sample_data", "ego_pose")}
-        self._tables["sample_data"] = key_frames
-        self._tables["ego_pose"] = read("ego_pose", lambda row: _token(row, "token") in wanted)
+    def __init__(self, folder: Path, scenes: Sequence[dict]) -> None:
+        self.table = LinkedColumns.read(folder / "sample.json", SAMPLE)
+        self._scenes = scenes
+        codes, tokens = coded(self.table["scene_token"])
+        numbers_of_scenes = {scene["token"]: number for number, scene in enumerate(scenes)}
+        self.scene = np.array([numbers_of_scenes.get(token, NO_ROW) for token in tokens], np.int64)[codes]
+        self.place = np.full(len(self.table), NO_ROW)
+        self._members = np.bincount(self.scene[self.scene != NO_ROW], minlength=len(scenes))
+        self._next = self.table.rows_of(self.table["next"])
+        self._last = empty(self.table["next"])
+        self._row_of: dict[str, int] | None = None
 
-        self.files_of_sample = defaultdict(list)
-        for row in key_frames.rows.values():
-            self.files_of_sample[_token(row, "sample_token")].append(row)
-        self._samples_of_scene = defaultdict(list)
-        for row in self["sample"].rows.values():
-            self._samples_of_scene[_token(row, "scene_token")].append(row)
-        self._boxes_of_scene = defaultdict(list)
-        # Boxes of no known sample, by instance: they stop the scene where the rest of the instance lies.
-        self._stray_boxes = {}
-        samples = self["sample"].rows
-        for row in self["sample_annotation"].rows.values():
-            sample = samples.get(_token(row, "sample_token"))
-            if sample is None:
-                self._stray_boxes[_token(row, "instance_token")] = row
-            else:
-                self._boxes_of_scene[_token(sample, "scene_token")].append(row)
+    def chain(self, number: int) -> np.ndarray:
+        """(M,) rows of a scene's samples from the first along `next`.
 
-    def __getitem__(self, name: str) -> TokenTable:
-        return self._tables[name]
-
-    def follow(self, table: str, row: dict, key: str) -> dict:
-        """The row that `row` of `table` points at; `key` is the other table's name plus `_token`."""
-        path = self[table].path
-        referrer = f"{path.name}, token {row.get('token')}"
-        return self[key.removesuffix("_token")].row(value(path, row, key), referrer)
-
-    def calibration(self, file_row: dict) -> dict:
-        return self.follow("sample_data", file_row, "calibrated_sensor_token")
-
-    def channel(self, file_row: dict) -> str:
-        return value(self["sensor"].path, self._sensor(file_row), "channel")
-
-    def is_camera(self, file_row: dict) -> bool:
-        return value(self["sensor"].path, self._sensor(file_row), "modality") == "camera"
-
-    def _sensor(self, file_row: dict) -> dict:
-        return self.follow("calibrated_sensor", self.calibration(file_row), "sensor_token")
-
-    def samples(self, scene: dict) -> list[dict]:
-        """A scene's samples from the first along `next`; refuses broken links and times that do not increase."""
-        table = self["sample"]
-        chain, token, referrer = [], scene.get("first_sample_token"), f"scene.json, token {scene['token']}"
-        members = self._samples_of_scene[scene["token"]]
+        Raises:
+            InputError: A link leads nowhere, out of the scene or in a circle, or the times do not increase.
+        """
+        if self._row_of is None:
+            self._row_of = {token: row for row, token in reversed(list(enumerate(self.table.tokens)))}
+        scene, members, path = self._scenes[number], int(self._members[number]), self.table.path
+        token, referrer = scene.get("first_sample_token"), f"scene.json, token {scene['token']}"
+        row = self._row_of.get(token, NO_ROW) if isinstance(token, str) else NO_ROW
+        chain = []
         while token:
-            row = table.row(token, referrer)
-            if row.get("scene_token") != scene["token"] or len(chain) == len(members):
-                raise InputError(
-                    f"{table.path}: the links `next` of {scene['name']} leave the scene or run in a circle."
-                )
+            self.table.check(row, token, referrer)
+            if self.scene[row] != number or len(chain) == members:
+                raise InputError(f"{path}: the links `next` of {scene['name']} leave the scene or run in a circle.")
             chain.append(row)
-            token, referrer = row.get("next"), f"{table.path.name}, token {token}"
-        if len(chain) != len(members) or not chain:
+            if self._last[row]:
+                break
+            referrer = f"{path.name}, token {token}"
+            token, row = self.table["next"][row].as_py(), int(self._next[row])
+        if len(chain) != members or not chain:
             raise InputError(
-                f"{table.path}: {scene['name']} has {len(members)} samples, but its links `next` reach {len(chain)}."
+                f"{path}: {scene['name']} has {members} samples, but its links `next` reach {len(chain)}."
             )
-        check_increasing(_times_ns(table.path, chain), f"{table.path}: the samples of {scene['name']}")
-        return chain
-
-    def ego_channel(self, samples: list[dict]) -> str | None:
-        """The sensor that gives the ego path when no camera is wanted; None in tables without sensor files."""
-        channels = sorted({self.channel(row) for row in self.files_of_sample[samples[0]["token"]]})
-        return EGO_CHANNEL if EGO_CHANNEL in channels else next(iter(channels), None)
-
-    def key_frames(self, samples: list[dict], channel: str | None) -> list[dict]:
-        """The channel's one key frame of every sample."""
-        table, found = self["sample_data"], []
-        for sample in samples if channel else ():
-            rows = [row for row in self.files_of_sample[sample["token"]] if self.channel(row) == channel]
-            if not rows:
-                raise InputError(
-                    f"{table.path}: the sample {sample['token']} has no key frame of {channel}. "
-                    "Choose another camera, or restore the row."
-                )
-            if len(rows) > 1 or rows[0]["token"] in table.repeated:
-                raise InputError(f"{table.path}: the sample {sample['token']} has several key frames of {channel}.")
-            found += rows
-        return found
-
-    def ego_path(self, rows: list[dict]) -> tuple[np.ndarray, np.ndarray]:
-        """(F,) nanoseconds and (F, 4, 4) world from ego of sensor files, each at its own time."""
-        path = self["sample_data"].path
-        times_ns = _times_ns(path, rows)
-        check_increasing(times_ns, f"{path}: the key frames of one sensor")
-        return times_ns, poses(
-            self["ego_pose"].path, [self.follow("sample_data", row, "ego_pose_token") for row in rows]
-        )
-
-    def tracks(self, scene: dict, samples: list[dict]) -> tuple[Track, ...]:
-        """The scene's boxes by instance, in the order of the instance tokens."""
-        table = self["sample_annotation"]
-        path, rows = table.path, self._boxes_of_scene[scene["token"]]
-        if not rows:
-            return ()
-        time_of = dict(zip((s["token"] for s in samples), _times_ns(self["sample"].path, samples), strict=True))
-        self._check_links(rows, time_of)
-        instances = np.array([value(path, row, "instance_token") for row in rows])
-        order = np.lexsort(([time_of[row["sample_token"]] for row in rows], instances))
-        rows, instances = [rows[i] for i in order], instances[order]
-        times_ns = np.array([time_of[row["sample_token"]] for row in rows], dtype=np.int64)
-        # nuScenes writes width, length, height.
-        sizes = numbers(path, rows, "size", (3,))[:, [1, 0, 2]]
-        centres, rotations = numbers(path, rows, "translation", (3,)), _rotations(path, rows)
-        lidar_points = numbers(path, rows, "num_lidar_pts", ()).astype(np.int64)
-        visibility = np.array([_visible_share(path, row) for row in rows])
-
-        tracks = []
-        firsts = np.flatnonzero(np.append(True, instances[1:] != instances[:-1]))
-        for first, last in zip(firsts, [*firsts[1:], len(rows)], strict=True):
-            part = slice(first, last)
-            instance = self.follow("sample_annotation", rows[first], "instance_token")
-            category = self.follow("instance", instance, "category_token")
-            name = value(self["category"].path, category, "name")
-            try:
-                track = Track(
-                    id=str(instances[first]),
-                    category=name,
-                    times_ns=times_ns[part],
-                    centres=centres[part],
-                    sizes=sizes[part],
-                    rotations=rotations[part],
-                    lidar_points=lidar_points[part],
-                    visibility=visibility[part],
-                )
-            except InputError as error:
-                raise InputError(f"{path}: {error}") from None
-            tracks.append(track)
-        return tuple(tracks)
-
-    def _check_links(self, rows: list[dict], time_of: dict[str, int]) -> None:
-        """Refuse boxes that repeat, that belong to no object or sample, or whose `prev` is no
-        earlier or whose `next` no later box of theirs."""
-        table = self["sample_annotation"]
-        for row in rows:
-            self.follow("sample_annotation", row, "instance_token")
-        for row in rows:
-            referrer = f"{table.path.name}, token {row['token']}"
-            table.row(row["token"], referrer)
-            stray = self._stray_boxes.get(_token(row, "instance_token"))
-            if stray is not None:
-                self.follow("sample_annotation", stray, "sample_token")
-            for key, sign in (("prev", -1), ("next", 1)):
-                if not row.get(key):
-                    continue
-                other = table.row(row[key], referrer)
-                same = other.get("instance_token") == row["instance_token"]
-                other_ns, own_ns = time_of.get(_token(other, "sample_token")), time_of[row["sample_token"]]
-                if not same or other_ns is None or sign * (other_ns - own_ns) <= 0:
-                    raise InputError(
-                        f"{table.path}: the box {other['token']} is out of order: it is not "
-                        f"{'after' if sign > 0 else 'before'} {row['token']}, whose {key!r} it is. Restore the rows."
-                    )
+        rows = np.array(chain)
+        check_increasing(times_ns(self.table, rows), f"{path}: the samples of {scene['name']}")
+        self.place[rows] = np.arange(len(rows))
+        return rows
 
 
-def _token(row: dict, key: str) -> str:
-    """The token in a field, for grouping; the empty one, which no row has, where the field is broken."""
-    found = row.get(key)
-    return found if isinstance(found, str) else ""
+class SensorFiles:
+    """Files of all sensors with their mounts and the ego poses of their times: key frames, and sweeps if asked for.
+
+    Attributes:
+        table, poses: sample_data.json and ego_pose.json, the latter without poses that no file refers to.
+        mounts, sensors: calibrated_sensor.json and sensor.json.
+    """
+
+    def __init__(self, folder: Path, samples: Samples, scenes: int, sweeps: bool) -> None:
+        self.mounts = read_token_table(folder / "calibrated_sensor.json")
+        self.sensors = read_token_table(folder / "sensor.json")
+        # The sweeps are five sixths of the release's table.
+        self.table = LinkedColumns.read(folder / "sample_data.json", SAMPLE_DATA, None if sweeps else "is_key_frame")
+        poses = LinkedColumns.read(folder / "ego_pose.json", EGO_POSE)
+        wanted = first_of(poses["token"], self.table["ego_pose_token"]) != NO_ROW
+        self.poses = poses if wanted.all() else poses.kept(np.flatnonzero(wanted))
+        self._pose = self.poses.rows_of(self.table["ego_pose_token"])
+
+        self._mount, self._mount_tokens = coded(self.table["calibrated_sensor_token"])
+        mounted = [self._channel_and_modality(token) for token in self._mount_tokens]
+        self._channel = np.array([channel for channel, _ in mounted], object)
+        self._is_camera = np.array([modality == "camera" for _, modality in mounted], bool)
+        self._sample = samples.table.rows_of(self.table["sample_token"])
+        self._samples = samples
+        scene = np.append(samples.scene, NO_ROW)[self._sample]
+        self._order = np.argsort(scene, kind="stable")
+        self._starts = np.searchsorted(scene[self._order], np.arange(scenes + 1))
+
+    def channels(self, number: int, cameras: bool = False) -> dict[str, np.ndarray]:
+        """Channel -> (F,) rows of its files in a scene; of cameras alone if so wanted.
+
+        Raises:
+            InputError: A file's calibration or sensor is not in the tables.
+        """
+        rows = self._order[self._starts[number] : self._starts[number + 1]]
+        mounts = self._mount[rows]
+        unknown = self._channel[mounts] == ""
+        if unknown.any():
+            self._explain_channel(rows[int(unknown.argmax())])
+        if cameras:
+            rows, mounts = rows[self._is_camera[mounts]], mounts[self._is_camera[mounts]]
+        channels = self._channel[mounts]
+        return {name: rows[channels == name] for name in sorted(set(channels.tolist()))}
+
+    def key_frames(self, rows: np.ndarray, chain: np.ndarray, channel: str) -> np.ndarray:
+        """(M,) rows of a channel's one key frame of every sample of a scene.
+
+        Args:
+            rows: The channel's rows in the scene, as `channels` gives them.
+            chain: (M,) rows of the scene's samples.
+            channel: For the sentence.
+
+        Raises:
+            InputError: A sample has none, or several.
+        """
+        rows = rows[self.table["is_key_frame"][rows]]
+        places = self._samples.place[self._sample[rows]]
+        count = np.bincount(places, minlength=len(chain))
+        path, several = self.table.path, count > 1
+        if (count == 0).any():
+            raise InputError(
+                f"{path}: the sample {self._samples.table.tokens[chain[int(count.argmin())]]} has no key frame of "
+                f"{channel}. Choose another camera, or restore the row."
+            )
+        several[places[self.table.repeated[rows]]] = True
+        if several.any():
+            token = self._samples.table.tokens[chain[int(several.argmax())]]
+            raise InputError(f"{path}: the sample {token} has several key frames of {channel}.")
+        return rows[np.argsort(places)]
+
+    def in_time_order(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The (F,) rows of one sensor's files by time, and their (F,) nanoseconds."""
+        at_ns = times_ns(self.table, rows)
+        order = np.argsort(at_ns, kind="stable")
+        at_ns = at_ns[order]
+        check_increasing(at_ns, f"{self.table.path}: the files of one sensor")
+        return rows[order], at_ns
+
+    def ego_poses(self, rows: np.ndarray) -> np.ndarray:
+        """(F, 4, 4) world from ego at the times of (F,) files."""
+        found = self._pose[rows]
+        wrong = found == NO_ROW
+        wrong[~wrong] = self.poses.repeated[found[~wrong]]
+        if wrong.any():
+            row = self.table.row(rows[int(wrong.argmax())])
+            token = value(self.table.path, row, "ego_pose_token")
+            self.poses.check(found[int(wrong.argmax())], token, f"{self.table.path.name}, token {row['token']}")
+        rotations, translations = self.poses["rotation"][found], self.poses["translation"][found]
+        if not np.isfinite(translations).all() or not (np.linalg.norm(rotations, axis=1) > 1e-8).all():
+            return poses(self.poses.path, [self.poses.row(number) for number in found])
+        return pose(rotation_from_quaternion(rotations), translations)
+
+    def calibrations(self, rows: np.ndarray) -> tuple[list[dict], np.ndarray]:
+        """The rows of calibrated_sensor.json that (F,) files refer to, and (F,) which of them each does."""
+        codes, which = np.unique(self._mount[rows], return_inverse=True)
+        return [self.mounts.rows[self._mount_tokens[code]] for code in codes], which
+
+    def sizes(self, rows: np.ndarray) -> np.ndarray:
+        """(F, 2) width and height in pixels of (F,) images."""
+        sizes = np.stack([self.table["width"][rows], self.table["height"][rows]], axis=1)
+        wrong = (sizes == NO_INTEGER).any(axis=1)
+        if wrong.any():
+            row = self.table.row(rows[int(wrong.argmax())])
+            for key in ("width", "height"):
+                value(self.table.path, row, key, int)
+        return sizes
+
+    def _sensor_row(self, mount: dict) -> dict:
+        token = value(self.mounts.path, mount, "sensor_token")
+        return self.sensors.row(token, f"{self.mounts.path.name}, token {mount['token']}")
+
+    def _channel_and_modality(self, token: str | None) -> tuple[str, str]:
+        try:
+            sensor = self._sensor_row(self.mounts.row(token, ""))
+            return tuple(value(self.sensors.path, sensor, key) for key in ("channel", "modality"))
+        except InputError:
+            return "", ""
+
+    def _explain_channel(self, number: int) -> None:
+        row = self.table.row(number)
+        token = value(self.table.path, row, "calibrated_sensor_token")
+        sensor = self._sensor_row(self.mounts.row(token, f"{self.table.path.name}, token {row['token']}"))
+        for key in ("channel", "modality"):
+            if not value(self.sensors.path, sensor, key):
+                raise InputError(f"{self.sensors.path}: the sensor {sensor['token']} has no {key}. Restore the row.")
 
 
-def _times_ns(path: Path, rows: list[dict]) -> np.ndarray:
-    try:
-        return np.array([value(path, row, "timestamp", int) * NS_PER_US for row in rows], dtype=np.int64)
-    except OverflowError:
-        raise InputError(f"{path}: a timestamp is not a time in microseconds. Restore the file.") from None
+def times_ns(table: LinkedColumns, rows: np.ndarray) -> np.ndarray:
+    """(M,) int64 nanoseconds of rows with a `timestamp` in microseconds."""
+    at_us = table["timestamp"][rows]
+    wrong = np.abs(at_us.astype(np.float64)) > np.iinfo(np.int64).max / NS_PER_US - 1
+    if wrong.any():
+        value(table.path, table.row(rows[int(wrong.argmax())]), "timestamp", int)
+        raise InputError(f"{table.path}: a timestamp is not a time in microseconds. Restore the file.")
+    return at_us * NS_PER_US
 
 
-def _rotations(path: Path, rows: list[dict]) -> np.ndarray:
+def rotations(path: Path, rows: Sequence[Mapping]) -> np.ndarray:
+    """(N, 3, 3) rotations of N rows as written, or a sentence that names the row at fault."""
     wxyz = numbers(path, rows, "rotation", (4,))
     zero = np.linalg.norm(wxyz, axis=1) < 1e-8
     if zero.any():
@@ -221,12 +235,6 @@ def _rotations(path: Path, rows: list[dict]) -> np.ndarray:
     return rotation_from_quaternion(wxyz)
 
 
-def poses(path: Path, rows: list[dict]) -> np.ndarray:
-    return pose(_rotations(path, rows), numbers(path, rows, "translation", (3,)))
-
-
-def _visible_share(path: Path, row: dict) -> float:
-    token = str(row.get("visibility_token") or "")
-    if token not in VISIBLE_SHARE:
-        raise InputError(f"{path}: the box {row['token']} has an unknown visibility_token {token!r}. Restore the row.")
-    return VISIBLE_SHARE[token]
+def poses(path: Path, rows: Sequence[Mapping]) -> np.ndarray:
+    """(N, 4, 4) poses of N rows as written, or a sentence that names the row at fault."""
+    return pose(rotations(path, rows), numbers(path, rows, "translation", (3,)))

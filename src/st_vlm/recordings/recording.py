@@ -15,7 +15,7 @@ import numpy as np
 from st_vlm.errors import InputError
 
 # Farther than any point on Earth in any national or global frame: such a number is a fault of the file.
-_FARTHEST_M = 1e8
+FARTHEST_M = 1e8
 _MUST_BE = {
     "centres": "finite numbers of a place in metres",
     "sizes": "positive numbers of metres",
@@ -43,7 +43,7 @@ class Track:
 
     Raises:
         InputError: Wrong shapes, no box, numbers that are not finite (or metres beyond reason), sizes that are not
-            positive, or timestamps that repeat or run backwards.
+            positive, timestamps that repeat or run backwards, or names that are no valid text.
     """
 
     id: str
@@ -57,6 +57,10 @@ class Track:
     centre_sigma: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        try:
+            self.id.encode(), self.category.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"Track {self.id!r} ({self.category!r}): the name is no valid text. Repair it.") from None
         n = len(self.times_ns)
         if n == 0:
             raise InputError(f"Track {self.id} ({self.category}) has no box.")
@@ -64,7 +68,7 @@ class Track:
             values = getattr(self, name)
             if values.shape != shape:
                 raise InputError(f"Track {self.id} ({self.category}): {name} has shape {values.shape}, not {shape}.")
-            bad = ~(np.abs(values.reshape(n, -1)) < _FARTHEST_M).all(axis=1)
+            bad = ~(np.abs(values.reshape(n, -1)) < FARTHEST_M).all(axis=1)
             if name == "sizes":
                 bad |= (values <= 0).any(axis=1)
             if bad.any():
@@ -92,7 +96,8 @@ class Camera:
         intrinsics: (3, 3) pinhole matrix in pixels of the full image.
         size: Width and height of the image in pixels.
         poses: (F, 4, 4) world from camera, one per frame of the recording's `Frames`.
-        distortion: Name of the lens model: `none`, `radial` (OpenCV's k1, k2, k3) or `kannala_brandt` (k0-k3).
+        distortion: Name of the lens model: `none`, `radial` (OpenCV's k1, k2, k3), `brown_conrady` (OpenCV's k1, k2,
+            p1, p2, k3) or `kannala_brandt` (k0-k3).
         distortion_coefficients: The model's coefficients, empty for `none`.
     """
 
@@ -100,7 +105,7 @@ class Camera:
     intrinsics: np.ndarray
     size: tuple[int, int]
     poses: np.ndarray
-    distortion: Literal["none", "radial", "kannala_brandt"] = "none"
+    distortion: Literal["none", "radial", "brown_conrady", "kannala_brandt"] = "none"
     distortion_coefficients: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -118,12 +123,14 @@ class Frames:
 
     Attributes:
         times_ns: (F,) int64, strictly increasing: the camera's own timestamps.
-        read: Maps a frame's index to its (H, W, 3) uint8 RGB image. Raises InputError naming a bad file.
-        paths: Each image's path relative to the dataset's root, or an empty tuple where frames are rendered.
+        read: Maps a frame's index to its (H, W, 3) uint8 RGB image. Raises InputError naming a bad file. None for a
+            recording without images, whose camera has times and poses alone.
+        paths: Each image's path relative to the dataset's root, or an empty tuple where frames are rendered or there
+            are none. Frames of one video file are its path, `#`, and the frame's number in it.
     """
 
     times_ns: np.ndarray
-    read: Callable[[int], np.ndarray]
+    read: Callable[[int], np.ndarray] | None
     paths: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from st_vlm.recordings.simulation.occlusion import visible_shares
 from st_vlm.recordings.simulation.programmes import KINDS
 from st_vlm.recordings.simulation.rasteriser import Image, image_bounds, render
 from st_vlm.recordings.simulation.scene import TICK_S, Scene, draw_scene, tick_indices
+from st_vlm.recordings.source import SourceCard, Split
 
 CAMERA = "camera"
 IMAGE_SIZE = (448, 256)
@@ -23,6 +24,18 @@ _FIRST_NS = 1_700_000_000_000_000_000
 _FRAME_OFFSET_S = 0.037
 _JITTER_S = 0.003
 _LIFE_MARGIN = 10
+
+CARD = SourceCard(
+    title="Simulated scenes",
+    homepage="",
+    licence="CC0-1.0",
+    licence_note="Made by st-vlm from a seed; use and share them freely.",
+    text=(
+        "Street and court scenes of moving cuboid vehicles and people, rendered from a driving or a standing camera. "
+        "Positions, camera poses and visible shares are exact. Every number of scenes can be made again from its seed."
+    ),
+    media_may_be_shared=True,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,6 +69,7 @@ class Simulated:
     """
 
     name = "simulated"
+    card = CARD
 
     def __init__(
         self,
@@ -71,7 +85,8 @@ class Simulated:
             raise InputError(f"The seed of the simulated source must be a whole number from 0, not {seed!r}.")
         if not _is_whole(num_recordings) or num_recordings < 1:
             raise InputError(f"num_recordings must be a whole number from 1, not {num_recordings!r}.")
-        if len(image_size) != 2 or not all(_is_whole(side) and 16 <= side <= 8192 for side in image_size):
+        pair = isinstance(image_size, tuple | list) and len(image_size) == 2
+        if not pair or not all(_is_whole(side) and 16 <= side <= 8192 for side in image_size):
             raise InputError(f"image_size must be a width and a height of 16 to 8192 pixels, not {image_size!r}.")
         self.seed, self.num_recordings = int(seed), int(num_recordings)
         self.image_size = (int(image_size[0]), int(image_size[1]))
@@ -80,12 +95,16 @@ class Simulated:
         """`sim-<seed>-<index>` for every recording."""
         return tuple(f"sim-{self.seed}-{index:05d}" for index in range(self.num_recordings))
 
-    def cameras(self, recording_id: str) -> Sequence[str]:
+    def split(self, recording_id: str) -> Split:
+        """Of every ten recordings, eight are `train`, one `validation`, one `test`."""
+        return {8: "validation", 9: "test"}.get(self._index(recording_id) % 10, "train")
+
+    def cameras(self, recording_id: str, images: bool = True) -> Sequence[str]:
         """The one camera that every recording has."""
         self._index(recording_id)
         return (CAMERA,)
 
-    def read(self, recording_id: str, camera: str | None = None) -> Recording:
+    def read(self, recording_id: str, camera: str | None = None, images: bool = True) -> Recording:
         """One recording; with `camera="camera"` its frames are rendered as they are read."""
         index = self._index(recording_id)
         if camera not in (None, CAMERA):
@@ -105,15 +124,17 @@ class Simulated:
             poses = scene.view.poses_at(times * 1e-9)
             seen = {
                 "camera": Camera(CAMERA, intrinsics, self.image_size, poses),
-                "frames": _frames(scene, times, start, poses, intrinsics, self.image_size, owners),
+                "frames": _frames(scene, times, start, poses, intrinsics, self.image_size, owners)
+                if images
+                else Frames(start + times, None),
             }
         return Recording(
             id=recording_id,
             source=self.name,
-            licence="CC0-1.0",
+            licence=CARD.licence,
             tracks=tracks,
             domain="simulated",
-            split={8: "validation", 9: "test"}.get(index % 10, "train"),
+            split=self.split(recording_id),
             pose_slack=0.0,
             ego_times_ns=_tick_times(start, len(ticks)),
             ego_centres=centres,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,34 +45,46 @@ class TokenTable:
         return row
 
 
-def read_token_table(path: Path, keep: Callable[[dict], bool] | None = None) -> TokenTable:
-    """Read a nuScenes table. Rows that `keep` declines are dropped while parsing and cost no memory.
+def read_token_table(path: Path) -> TokenTable:
+    """Read a small nuScenes table; large ones are for `json_columns`.
 
     Raises:
         InputError: The file is missing, is not JSON, or is not a list of rows with tokens.
     """
-    hook = None if keep is None else (lambda row: row if keep(row) else None)
-    try:
-        rows = json.loads(path.read_bytes(), object_hook=hook)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing. Restore the table from the dataset.") from None
-    except OSError as error:
-        raise not_allowed(path, error) from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}). Restore the file.") from None
+    rows = load_json(path)
     if not isinstance(rows, list):
         raise InputError(f"{path} is not a list of rows. Restore the file.")
     by_token: dict[str, dict] = {}
     repeated = set()
     for row in rows:
-        if row is None and keep is not None:
-            continue
         token = row.get("token") if isinstance(row, dict) else None
         if not isinstance(token, str):
             raise InputError(f"{path}: a row has no token. Restore the file.")
         if by_token.setdefault(token, row) is not row:
             repeated.add(token)
     return TokenTable(path, by_token, frozenset(repeated))
+
+
+def load_json(
+    path: Path, if_missing: str = "Restore the table from the dataset.", if_broken: str = "Restore the file."
+):
+    """What a JSON file holds.
+
+    Args:
+        path: The file.
+        if_missing, if_broken: What to do then; each ends its sentence.
+
+    Raises:
+        InputError: The file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing. {if_missing}") from None
+    except OSError as error:
+        raise not_allowed(path, error) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}). {if_broken}") from None
 
 
 def value(path: Path, row: dict, key: str, kind: type | tuple[type, ...] = str):
@@ -95,44 +108,54 @@ def numbers(path: Path, rows: Sequence[dict], key: str, shape: tuple[int, ...]) 
     Raises:
         InputError: The field of a row is missing, of another shape, not a number, or not finite.
     """
-    try:
-        array = _numeric([row[key] for row in rows]).reshape(len(rows), *shape)
-        good = np.isfinite(array).reshape(len(rows), -1).all(axis=1)
-    except (KeyError, TypeError, ValueError):
-        good = np.array([_is_numeric(row.get(key), shape) for row in rows])
+    good = np.array([_is_numeric(row.get(key), shape) for row in rows])
     if not good.all():
         row = rows[int(good.argmin())]
         raise InputError(
             f"{path}: {key!r} of the row with the token {row.get('token')} is not {_described(shape)} "
             f"(found {row.get(key)!r}). Restore the row."
         )
-    return array
+    return np.array([row[key] for row in rows], np.float64).reshape(len(rows), *shape)
 
 
 def _is_numeric(found, shape: tuple[int, ...]) -> bool:
+    """Whether it is a number, or lists of numbers of this shape; text and truth values are none."""
+    if shape:
+        return isinstance(found, list) and len(found) == shape[0] and all(_is_numeric(x, shape[1:]) for x in found)
     try:
-        array = _numeric(found)
-    except (TypeError, ValueError):
+        return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+    except OverflowError:
         return False
-    return array.shape == shape and bool(np.isfinite(array).all())
-
-
-def _numeric(found) -> np.ndarray:
-    """Numbers as float64; text that reads like a number is none."""
-    array = np.asarray(found)
-    if array.size and array.dtype.kind not in "iuf":
-        raise TypeError("not numbers")
-    return array.astype(np.float64)
 
 
 def _described(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) + " finite numbers" if shape else "a finite number"
 
 
+# A column without rows may have no type.
+_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """A column of text in which few different texts occur.
+
+    Attributes:
+        names: (K,) str, every text once.
+        codes: (N,) int32, each row's index in `names`.
+    """
+
+    names: np.ndarray
+    codes: np.ndarray
+
+    def __getitem__(self, row: int) -> str:
+        return str(self.names[self.codes[row]])
+
+
 def read_feather(
     path: Path, columns: Iterable[str], text: Iterable[str] = (), optional: Iterable[str] = ()
-) -> dict[str, np.ndarray]:
-    """Columns of a feather file as arrays of one length: numbers, except those named in `text`.
+) -> dict[str, np.ndarray | Labels]:
+    """Columns of a feather file, all of one length: arrays of numbers, and `Labels` for those named in `text`.
 
     `optional` columns, numbers too, are left out when the file lacks them.
 
@@ -143,9 +166,10 @@ def read_feather(
     if not is_file(path):
         raise InputError(f"{path} is missing. Download the whole log again, or leave it out.")
     try:
-        table = pa.feather.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        table = pa.feather.read_table(path, memory_map=False)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
         raise InputError(f"{path} is not a readable feather file ({reason}). Download it again.") from None
     found = {}
     for name in (*columns, *text, *optional):
@@ -155,24 +179,32 @@ def read_feather(
             raise InputError(f"{path} has no column {name!r}. Download it again.")
         if table.column_names.count(name) > 1:
             raise InputError(f"{path} has several columns {name!r}. Download it again.")
-        column = table.column(name)
-        if name in text and not _is_text(column.type):
-            raise InputError(f"{path}: the column {name!r} does not hold text. Download it again.")
-        array = column.to_numpy()
-        broken = column.null_count > 0 or (array.dtype.kind == "f" and not np.isfinite(array).all())
-        if broken:
-            bad = np.array([cell is None or cell != cell or cell in (np.inf, -np.inf) for cell in column.to_pylist()])
-            raise InputError(f"{path}: {name!r} in row {int(bad.argmax())} is empty or not finite. Download it again.")
-        if name not in text and array.dtype.kind not in "iuf":
-            raise InputError(f"{path}: the column {name!r} does not hold numbers. Download it again.")
-        found[name] = array
+        read = _labels if name in text else _numbers
+        found[name] = read(path, name, table.column(name))
     return found
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+def _numbers(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray:
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
+        raise InputError(f"{path}: the column {name!r} does not hold numbers. Download it again.")
+    array = column.to_numpy()
+    if column.null_count or (array.dtype.kind == "f" and not np.isfinite(array).all()):
+        bad = [cell is None or not math.isfinite(cell) for cell in column.to_pylist()]
+        raise InputError(f"{path}: {name!r} in row {bad.index(True)} is empty or not finite. Download it again.")
+    return array
+
+
+def _labels(path: Path, name: str, column: pa.ChunkedArray) -> Labels:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not any(is_kind(column.type) for is_kind in _TEXT):
+        raise InputError(f"{path}: the column {name!r} does not hold text. Download it again.")
+    if column.null_count:
+        row = column.is_null().index(True).as_py()
+        raise InputError(f"{path}: {name!r} in row {row} is empty. Download it again.")
+    coded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+    return Labels(np.array(coded.dictionary.to_pylist(), dtype=str), coded.indices.to_numpy())
 
 
 def is_file(path: Path) -> bool:
