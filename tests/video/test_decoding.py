@@ -1,6 +1,8 @@
 """Frames and times read are those the file holds, whatever its frame rate, container and keyframes."""
 
 import io
+import subprocess
+import sys
 from fractions import Fraction
 
 import av
@@ -101,3 +103,32 @@ def test_not_a_usable_video(tmp_path):
 def test_an_index_beyond_the_end_is_refused(variable):
     with pytest.raises(InputError, match="frames 0 to 79"):
         read_frames(variable, [3, 80])
+
+
+OPENS_TWO = """
+import sys
+from st_vlm.video.decoding import probe
+def most():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+probe(sys.argv[1])
+before = most()
+assert len(probe(sys.argv[2])) == 30
+print(most() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak of memory is read from /proc")
+def test_opening_a_large_video_takes_little_memory(tmp_path):
+    """90 MB in 30 frames; what probing one adds to the peak of a process that has probed a small one."""
+    small, large = tmp_path / "small.mp4", tmp_path / "large.avi"
+    write_video(small, np.zeros((12, 64, 64, 3), np.uint8), np.arange(12) / 4)
+    picture = np.random.default_rng(0).integers(0, 255, (1000, 1000, 3), np.uint8)
+    with av.open(large, "w") as container:
+        stream = container.add_stream("rawvideo", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 1000, 1000, "bgr24"
+        for _ in range(30):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert large.stat().st_size > 80e6
+    ran = subprocess.run([sys.executable, "-c", OPENS_TWO, small, large], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) * 1024 < 30e6

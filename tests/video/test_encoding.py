@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from st_vlm.errors import InputError
-from st_vlm.video.encoding import fit_size, resize, write_video
+from st_vlm.video.encoding import Fitter, fit_size, write_video
 
 TIMES = np.array([0.0, 0.46, 1.02, 1.5, 2.04, 2.47])
 
@@ -79,4 +79,5 @@ def test_a_failing_reader_leaves_the_old_file(tmp_path):
 def test_fit_size(size, limit, fitted):
     assert fit_size(size, limit) == fitted
     frame = np.zeros((size[1], size[0], 3), np.uint8)
-    assert resize(frame, fitted).shape == (fitted[1], fitted[0], 3)
+    picture = Fitter(fitted)(frame)
+    assert (picture.width, picture.height) == fitted

@@ -57,19 +57,27 @@ def probe(source: VideoSource) -> VideoInfo:
             less than 0.5 s.
     """
     with _Opened(source) as (name, container, stream):
-        stored = [p for p in container.demux(stream) if p.size]
-        if stream.frames > len(stored) or any(p.is_corrupt for p in stored):
-            raise InputError(f"{name} is cut off: {len(stored)} of {stream.frames} frames are there. Copy it again.")
-        # An edit list may hide frames at the start of a trimmed video.
-        packets = [p for p in stored if p.pts is not None and not p.is_discard]
-        if stored and not packets:
+        stored, corrupt = 0, False
+        shown: list[tuple[int, int, bool]] = []
+        # A packet holds its data: only what is asked of it may be kept, or a long video fills the memory.
+        for packet in container.demux(stream):
+            if not packet.size:
+                continue
+            stored += 1
+            corrupt |= packet.is_corrupt
+            # An edit list may hide frames at the start of a trimmed video.
+            if packet.pts is not None and not packet.is_discard:
+                shown.append((packet.pts, packet.duration or 0, packet.is_keyframe))
+        if stream.frames > stored or corrupt:
+            raise InputError(f"{name} is cut off: {stored} of {stream.frames} frames are there. Copy it again.")
+        if stored and not shown:
             raise InputError(f"{name} states no time for its frames. Convert it to MP4.")
-        if len(packets) < 2:
+        if len(shown) < 2:
             raise InputError(f"{name} holds fewer than 2 frames. Choose a longer video.")
-        ticks = np.array([p.pts for p in packets], np.int64)
+        ticks, durations, keyframes = (np.array(column) for column in zip(*shown, strict=True))
         ticks, kept = np.unique(ticks, return_index=True)
         unit = float(stream.time_base)
-        duration = float(ticks[-1] - ticks[0] + (packets[kept[-1]].duration or 0)) * unit
+        duration = float(ticks[-1] - ticks[0] + durations[kept[-1]]) * unit
         if duration < LEAST_SECONDS - 1e-6:
             raise InputError(
                 f"{name} lasts {duration:.2f} s; motion needs at least {LEAST_SECONDS} s. Choose a longer video."
@@ -79,7 +87,7 @@ def probe(source: VideoSource) -> VideoInfo:
             times_s=(ticks - ticks[0]) * unit,
             duration_s=duration,
             ticks=ticks,
-            keyframes=np.array([packets[i].is_keyframe for i in kept]),
+            keyframes=keyframes[kept],
         )
 
 

