@@ -1,5 +1,7 @@
 """Clips cut from hand-built recordings: lengths, marks, names, frames and the motion of their objects."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hand_built import PERSON, along, recording, straight, track
@@ -8,13 +10,17 @@ from hypothesis import strategies as st
 
 from st_vlm.kinematics.motion import Moving
 from st_vlm.questions.clips import LENGTHS_S, cut_clips, overlap
+from st_vlm.questions.turns import asked_hour, asked_runs
+from st_vlm.recordings import Frames
+from st_vlm.recordings.quality import assess
 from st_vlm.video.sampling import sample_indices
 
 CROSSING = straight(-12.0, 20.0, 1.2, 0.0)
 
 
 def clips_of(*tracks, seed=0, **fields):
-    return cut_clips(recording(*tracks, **fields), np.random.default_rng(seed))
+    made = recording(*tracks, **fields)
+    return cut_clips(made, assess(made), np.random.default_rng(seed))[0]
 
 
 def test_clips_have_the_lengths_of_the_definitions_and_start_on_half_seconds():
@@ -108,7 +114,8 @@ def test_whoever_samples_a_clips_video_takes_all_of_its_frames(period, seed):
     rng = np.random.default_rng(seed)
     count = int(8 / period)
     seconds = np.arange(count) * period + rng.uniform(0, 0.15 * period, count)
-    for clip in cut_clips(recording(track("a", straight(-3.0, 20.0, 0.6)), frames_s=seconds), rng, most=3):
+    made = recording(track("a", straight(-3.0, 20.0, 0.6)), frames_s=seconds)
+    for clip in cut_clips(made, assess(made), rng, most=3)[0]:
         assert sample_indices(clip.times_s).tolist() == list(range(len(clip.frames)))
 
 
@@ -139,3 +146,59 @@ def test_overlap_is_intersection_over_union():
     assert overlap((0, 4), (4, 6)) == 0
     assert overlap((0, 4), (5, 6)) == 0
     assert overlap((0, 10), (2, 4)) == pytest.approx(0.2)
+
+
+def test_a_mark_does_not_go_over_to_another_object_under_the_same_identity():
+    """At 10.25 s the identity jumps to an object 8 m away, in view as well."""
+    swapped = track("a", lambda t: (-6 + 0.5 * t if t < 10.25 else 8 - 0.3 * t, 20.0 if t < 10.25 else 28.0))
+    found = clips_of(swapped)
+    assert found
+    for clip in found:
+        (marked,) = clip.objects
+        seconds = (clip.times_ns - clip.recording.frames.times_ns[0]) * 1e-9
+        drawn = seconds[np.isfinite(marked.boxes[:, 0])]
+        assert (drawn < 10.25).all() or (drawn > 10.25).all()
+        # In its own time it is drawn in every frame.
+        side = seconds < 10.25 if drawn[0] < 10.25 else seconds > 10.25
+        assert len(drawn) == side.sum()
+
+
+def test_after_a_gap_the_same_object_is_marked_again():
+    times = [*np.arange(0, 9.01, 0.5), *np.arange(11, 20.01, 0.5)]
+    found = [clip for seed in range(4) for clip in clips_of(track("a", straight(-5, 20.0, 0.5), times), seed=seed)]
+    across = [c for c in found if c.times_s[-1] >= 12]
+    assert across
+    for clip in across:
+        (marked,) = clip.objects
+        seconds = (clip.times_ns - clip.recording.frames.times_ns[0]) * 1e-9
+        assert np.isfinite(marked.boxes[:, 0]).tolist() == [t <= 9 or t >= 11 for t in seconds.round(3)]
+
+
+def test_no_window_is_taken_twice():
+    tracks = [track(f"t{k}", straight(-6.0 + 3 * k, 15.0 + k, 0.6, 0.0), size=(1.0, 1.0, 2.0)) for k in range(6)]
+    for seed in range(5):
+        ids = [clip.id for clip in clips_of(*tracks, seed=seed)]
+        assert len(set(ids)) == len(ids)
+
+
+def test_whole_turns_and_spans_that_cover_the_clip_are_preferred():
+    """One turns left at second 10; ten walk straight; all are in view all the time."""
+    turning = track("turning", along(2.4, (-14, 20), (10, 20), (10, 44)))
+    straight_on = [track(f"s{k}", straight(-12.0 + 2 * k, 22.0, 0.6), size=(1, 1, 2)) for k in range(10)]
+    made = recording(turning, *straight_on)
+    for seed in range(12):
+        (first,), _ = cut_clips(made, assess(made), np.random.default_rng(seed), most=1)
+        motions = [marked.motion for marked in first.objects]
+        assert any(asked_hour(m) == 9 or {run.hour for run in asked_runs(m)} - {12} for m in motions)
+    # In view from second 5 to second 12 alone: most clips end with it, and are asked about as wholes.
+    passing = track("passing", straight(-9.0, 20.0, 1.0), np.arange(5, 12.01, 0.5))
+    spans = [clip.objects[0].span for seed in range(6) for clip in clips_of(passing, seed=seed)]
+    assert np.mean([span.covers_clip for span in spans]) > 0.5
+
+
+def test_a_recording_without_images_is_cut_like_one_with_images():
+    made = recording(track("a", CROSSING), track("b", straight(0, 15.0)))
+    bare = replace(made, frames=Frames(made.frames.times_ns, None))
+    cut = [cut_clips(one, assess(one), np.random.default_rng(3)) for one in (made, bare)]
+    assert [c.id for c in cut[0][0]] == [c.id for c in cut[1][0]]
+    assert cut[0][1] == cut[1][1]

@@ -12,6 +12,7 @@ from st_vlm.questions.parsing import parse_answer
 from st_vlm.questions.phrasing import CLOCK_CONVENTION
 from st_vlm.questions.rows import ROW_SCHEMA, clip_columns, messages, question_columns, to_table
 from st_vlm.questions.tasks import TASK_CANDIDATES
+from st_vlm.recordings.quality import assess
 
 TRACKS = (
     track("turning", along(2.0, (-12, 20), (0, 20), (0, 40)), lidar=[99] * 41),
@@ -25,7 +26,8 @@ def made():
     """(clip, candidate, row) for everything that can be asked about the street."""
     rng = np.random.default_rng(0)
     rows = []
-    for clip in cut_clips(recording(*TRACKS), rng):
+    made = recording(*TRACKS)
+    for clip in cut_clips(made, assess(made), rng)[0]:
         shared = clip_columns(clip, SIZE)
         for task in TASKS:
             for number, candidate in enumerate(TASK_CANDIDATES[task](clip, rng)):
@@ -119,7 +121,8 @@ def test_a_smaller_stored_video_scales_boxes_and_intrinsics(made):
 def test_the_cameras_height_is_that_above_the_wheels(made):
     """Centres are 1 m high and boxes 2 m tall: they stand on 0, and the camera is at its own height."""
     assert made[0][2]["camera"]["height"] == pytest.approx(CAMERA_HEIGHT)
-    (clip, *_) = cut_clips(recording(track("far", straight(-10, 36.0, 1.0))), np.random.default_rng(0))
+    made = recording(track("far", straight(-10, 36.0, 1.0)))
+    (clip, *_), _ = cut_clips(made, assess(made), np.random.default_rng(0))
     assert clip_columns(clip, SIZE)["camera"]["height"] is None
 
 

@@ -13,7 +13,7 @@ HALVES = np.arange(0, 10.01, 0.5)
 def span_of(seen_track, *others, first=0, last=None, **fields) -> Span | None:
     made = recording(seen_track, *others, **fields)
     sightings = look(made)
-    return object_span(sightings, made.tracks[0], 0, first, len(sightings.frames) - 1 if last is None else last)
+    return object_span(sightings, 0, first, len(sightings.frames) - 1 if last is None else last)
 
 
 def seen_at(*tracks, **fields) -> list[float]:
@@ -170,9 +170,90 @@ def test_seconds_of_a_later_clip_count_from_its_own_first_frame():
     assert span_of(car, frames_s=HALVES, first=8, last=16) == Span(0.0, 4.0, True)
 
 
+def test_a_track_is_not_seen_where_it_is_not_trusted():
+    """No point for two seconds: drawn from memory, though the box is in full view."""
+    points = [9] * 6 + [0] * 4 + [9] * 11
+    car = track("a", straight(0, 20.0), HALVES, lidar=points)
+    assert seen_at(car, frames_s=HALVES) == [t for t in HALVES if t <= 2.5 or t >= 5]
+    assert span_of(car, frames_s=HALVES) == Span(5.0, 10.0, False)
+
+
+def test_what_is_not_trusted_hides_others_all_the_same():
+    """One box alone, one faster than anything, and one drawn from memory: each wide enough to hide the view."""
+    car = track("a", straight(0, 20.0), HALVES)
+    for wall, hidden in (
+        (track("one", straight(0, 10.0), [4.0], size=(40.0, 0.1, 8.0)), [4.0]),
+        (track("fast", straight(-300, 10.0, 80.0), [3, 3.5, 4, 4.5], size=(200.0, 0.1, 8.0)), [3, 3.5, 4, 4.5]),
+        (track("guess", straight(0, 10.0), np.arange(2, 6.01, 0.5), size=(40.0, 0.1, 8.0), lidar=[0] * 9), None),
+    ):
+        expected = np.arange(2, 6.01, 0.5) if hidden is None else hidden
+        assert seen_at(car, wall, frames_s=HALVES) == [t for t in HALVES if t not in expected]
+        made = recording(car, wall, frames_s=HALVES)
+        assert not look(made).seen(1).any()
+        assert not look(made).failed[1].any()
+
+
+def test_a_span_stays_on_one_side_of_a_jump_and_the_box_does_not_fly_across():
+    """At 4.25 s it jumps 10 m to the right; images between the boxes show it where the nearer box is."""
+    tenths = np.arange(0, 10.01, 0.1)
+    jumping = track("a", lambda t: (-5.0 if t < 4.25 else 5.0, 20.0), tenths, size=(1.0, 1e-6, 2.0))
+    frames = np.array([*np.arange(0, 4.1, 0.5), 4.26, *np.arange(5, 10.01, 0.5)])
+    made = recording(jumping, frames_s=frames)
+    sightings = look(made)
+    assert [run.grid.tolist() for run in sightings.runs[0]] == [list(range(9)), list(range(9, 21))]
+    middles = sightings.boxes[0][:, [0, 2]].mean(axis=1)
+    np.testing.assert_allclose(np.abs(middles - 200), 50, atol=1e-6)
+    assert object_span(sightings, 0, 0, len(sightings.frames) - 1).start_s == pytest.approx(4.3, abs=0.3)
+
+
+def test_the_longest_run_that_is_seen_enough_counts():
+    """The first six seconds show it in every other frame only; the last four without a break."""
+    blinks = [track(f"w{t}", straight(0, 10.0), [t, t + 0.01], size=(30.0, 0.1, 8.0)) for t in np.arange(0.5, 5.1, 1)]
+    hidden = track("wall", straight(0, 10.0), [5.0, 5.5], size=(30.0, 0.1, 8.0))
+    car = track("a", straight(0, 20.0), HALVES)
+    assert span_of(car, hidden, *blinks, frames_s=HALVES) == Span(6.0, 10.0, False)
+
+
+def test_frames_in_which_it_is_in_the_image_but_not_visible_say_which_rules_it_breaks():
+    wall = track("wall", straight(0, 10.0), np.arange(3, 6.01, 0.5), size=(30.0, 0.1, 8.0))
+    leaving = track("a", straight(-0.2, 20.0, 2.5), np.arange(0, 20.01, 0.5), size=(4.0, 0.001, 2.0))
+    seconds = np.arange(0, 20.01, 0.5)
+    sightings = look(recording(leaving, wall))
+    small, truncated, occluded = sightings.failed[0].T
+    assert not small.any()
+    assert seconds[occluded].tolist() == np.arange(3, 6.01, 0.5).tolist()
+    # Half of it is outside from x = 20 m on, all of it from 22 m.
+    assert seconds[truncated].tolist() == [t for t in seconds if 20 < 2.5 * t - 0.2 < 22]
+    assert not (sightings.seen(0) & sightings.failed[0].any(axis=1)).any()
+
+
 @pytest.mark.parametrize(
     ("span", "stated"),
     [((0.0, 2.0), ("0.0", "2.0")), ((0.35, 2.95), ("0.4", "2.9")), ((0.3, 2.9), ("0.3", "2.9"))],
 )
 def test_a_stated_span_lies_within_the_seen_one_and_never_starts_at_minus_zero(span, stated):
     assert tuple(map(str, map(float, whole_tenths(*span)))) == stated
+
+
+@pytest.mark.parametrize(
+    ("clip_s", "seen_s", "expected"),
+    [
+        (3.0, (1.0, 2.0), None),  # within a second of both ends, but seen for one second alone
+        (4.0, (1.0, 3.0), (1.0, 3.0, False)),  # five of nine frames are not "throughout"
+        (10.0, (1.0, 9.0), (0.0, 10.0, True)),  # seventeen of twenty-one are
+    ],
+)
+def test_throughout_the_video_is_said_of_what_fills_four_fifths_of_it(clip_s, seen_s, expected):
+    """A car stands 20 m away; a wall in front of it hides it outside of `seen_s`."""
+    times = np.arange(0, clip_s + 0.01, 0.5)
+    car = track("car", straight(0, 20.0), np.arange(0, clip_s + 0.01, 0.1))
+
+    def wall(t: float) -> tuple[float, float]:
+        return (0.0, 10.0) if not seen_s[0] - 0.05 < t < seen_s[1] + 0.05 else (0.0, 500.0)
+
+    hiding = track("wall", wall, np.arange(0, clip_s + 0.01, 0.1), size=(8.0, 0.5, 6.0))
+    made = recording(car, hiding, frames_s=times)
+    # The wall's own jumps are no matter: what is not trusted hides all the same.
+    assert seen_at(car, hiding, frames_s=times) == [t for t in times if seen_s[0] <= t <= seen_s[1]]
+    found = object_span(look(made), 0, 0, len(times) - 1)
+    assert (found and (found.start_s, found.end_s, found.covers_clip)) == expected

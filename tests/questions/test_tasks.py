@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import plain_truth
 import pytest
-from hand_built import CAR, PERSON, along, recording, straight, track
+from hand_built import CAR, PERSON, along, recording, straight, track, trusting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,11 +25,11 @@ COLOURS = ("red", "blue", "green", "yellow")
 def clip_of(*tracks, length_s: float = 10.0, start_s: float = 0.0, domain: str = "driving", **fields) -> Clip:
     """One clip with all the tracks marked, in order, that have a span in it."""
     made = recording(*tracks, domain=domain, **fields)
-    sightings = look(made)
+    sightings = look(made, trusting(made))
     first, last = round(start_s * 2), round((start_s + length_s) * 2)
     objects = []
     for k, one in enumerate(made.tracks):
-        span = object_span(sightings, one, k, first, last)
+        span = object_span(sightings, k, first, last)
         assert span is not None, f"{one.id} is not seen long enough"
         motion = span_motion(made, one, int(sightings.times_ns[first]), span.start_s, span.end_s)
         objects.append(MarkedObject(one, COLOURS[k], sightings.boxes[k, first : last + 1], span, motion))

@@ -1,6 +1,8 @@
 """Phrasings: the sentences a task's questions and answers are written in, kept as one YAML file a task.
 
-A file has two mappings, `questions` and `answers`, from a phrase's lasting name to its text. Placeholders:
+A file has two mappings, `questions` and `answers`, from a phrase's lasting name to its text, and `held_out` with two
+more. Held-out phrasings are never drawn in ordinary building: a model that is trained on the others can be asked in
+words it has not seen. Placeholders:
 
     {object}, {Object}              the marked object of a single-object task, inside or at the start of a sentence
     {first}, {second}, {First}      the two objects of a comparison, in the question's order
@@ -31,6 +33,8 @@ CLOCK_CONVENTION = (
     "It is not the camera's view."
 )
 _CLOCK_TASKS = ("moving_direction", "direction_timestamp")
+# In all, and held out among them.
+LEAST_PHRASINGS = {"questions": (20, 6), "answers": (10, 3)}
 _RELATIONS = {"same": "the same direction", "different": "different directions"}
 
 
@@ -49,13 +53,17 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Phrasings:
-    """All wordings of one task."""
+    """All wordings of one task; those held out are in neither `questions` nor `answers`."""
 
     questions: tuple[Phrase, ...]
     answers: tuple[Phrase, ...]
+    held_out_questions: tuple[Phrase, ...]
+    held_out_answers: tuple[Phrase, ...]
 
-    def pick(self, rng: random.Random) -> tuple[Phrase, Phrase]:
-        """A question's and an answer's wording, drawn independently."""
+    def pick(self, rng: random.Random, held_out: bool = False) -> tuple[Phrase, Phrase]:
+        """A question's and an answer's wording, drawn independently: both held out, or neither."""
+        if held_out:
+            return rng.choice(self.held_out_questions), rng.choice(self.held_out_answers)
         return rng.choice(self.questions), rng.choice(self.answers)
 
 
@@ -152,43 +160,77 @@ def parse_phrasings(task: str, text: str, file_name: str) -> Phrasings:
     """A phrasing file's text, checked phrase by phrase.
 
     Raises:
-        InputError: Not the form described above, a repeated name or wording, or a placeholder that is unknown to
-            the task or missing from an answer; the sentence names the file and the line.
+        InputError: Not the form described above, fewer phrasings than `LEAST_PHRASINGS`, a name or a wording that
+            occurs twice (held out or not), or a placeholder that is unknown to the task, missing, or has a format;
+            the sentence names the file and the line.
     """
     form = task_form(task)
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise InputError(f"{file_name} is not YAML: {' '.join(str(error).split())}.") from None
-    sections = {key.value: node for key, node in _pairs(root, file_name)}
-    if set(sections) != {"questions", "answers"}:
-        raise InputError(f"{file_name} must have the mappings questions and answers, and nothing else.")
-    return Phrasings(*(_section(task, form, kind, sections[kind], file_name) for kind in ("questions", "answers")))
+    root = _compose(text, file_name)
+    top = _sections(root, ("questions", "answers", "held_out"), file_name)
+    held_out = _sections(top["held_out"], ("questions", "answers"), file_name)
+    names: dict[str, int] = {}
+    found: dict[str, tuple[Phrase, ...]] = {}
+    for kind, (least, least_held_out) in LEAST_PHRASINGS.items():
+        rules, wordings = _placeholders(task, form, kind), {}
+        ordinary = _section(task, kind, top[kind], rules, names, wordings, file_name)
+        held = _section(task, kind, held_out[kind], rules, names, wordings, file_name)
+        if len(held) < least_held_out:
+            raise InputError(
+                f"{_at(held_out[kind], file_name)}: {len(held)} held-out {kind} are too few; add some, until there "
+                f"are {least_held_out}."
+            )
+        if len(ordinary) + len(held) < least:
+            raise InputError(
+                f"{_at(top[kind], file_name)}: {len(ordinary)} {kind} and {len(held)} held out are too few; add some, "
+                f"until there are {least} in all."
+            )
+        found |= {kind: ordinary, f"held_out_{kind}": held}
+    return Phrasings(**found)
 
 
-def _section(task: str, form: TaskForm, kind: str, node: yaml.Node, file_name: str) -> tuple[Phrase, ...]:
-    known, needed = _placeholders(task, form, kind)
-    phrases: dict[str, str] = {}
+def _section(
+    task: str,
+    kind: str,
+    node: yaml.Node,
+    rules: tuple[set[str], set[str]],
+    names: dict[str, int],
+    wordings: dict[str, int],
+    file_name: str,
+) -> tuple[Phrase, ...]:
+    """The phrases of one mapping; `names` and `wordings` collect the lines of what has occurred so far."""
+    phrases = []
     for key, value in _pairs(node, file_name):
-        where = f"{file_name}, line {value.start_mark.line + 1} ({key.value})"
+        name, line = key.value, key.start_mark.line + 1
+        where = f"{_at(key, file_name)} ({name})"
         if not isinstance(value, yaml.ScalarNode) or not value.value.strip():
             raise InputError(f"{where}: a phrase must be a line of text.")
-        if key.value in phrases or value.value in phrases.values():
-            raise InputError(f"{where}: this phrase occurs twice.")
-        try:
-            used = {name for _, name, _, _ in string.Formatter().parse(value.value) if name is not None}
-        except ValueError as error:
-            raise InputError(f"{where}: {error}.") from None
-        if unknown := used - known:
-            raise InputError(
-                f"{where}: unknown placeholder {{{min(unknown)}}}; this task's {kind} have {', '.join(sorted(known))}."
-            )
-        if missing := needed - {name.lower() for name in used}:
-            raise InputError(f"{where}: the placeholder {{{min(missing)}}} is missing.")
-        phrases[key.value] = value.value
-    if not phrases:
-        raise InputError(f"{file_name} has no {kind}.")
-    return tuple(Phrase(f"{task}/{name}", text) for name, text in phrases.items())
+        wording = " ".join(value.value.casefold().split())
+        if name in names:
+            raise InputError(f"{where}: line {names[name]} has the same name; each phrase needs its own.")
+        if wording in wordings:
+            raise InputError(f"{where}: line {wordings[wording]} has the same wording; write another.")
+        _check_placeholders(value.value, kind, rules, where)
+        names[name] = wordings[wording] = line
+        phrases.append(Phrase(f"{task}/{name}", value.value))
+    return tuple(phrases)
+
+
+def _check_placeholders(text: str, kind: str, rules: tuple[set[str], set[str]], where: str) -> None:
+    known, needed = rules
+    try:
+        fields = [field[1:] for field in string.Formatter().parse(text) if field[1] is not None]
+    except ValueError as error:
+        raise InputError(f"{where}: its braces do not pair up ({error}).") from None
+    used = {name for name, _, _ in fields}
+    if unknown := used - known:
+        raise InputError(
+            f"{where}: unknown placeholder {{{min(unknown)}}}; this task's {kind} have {', '.join(sorted(known))}."
+        )
+    if missing := needed - {name.lower() for name in used}:
+        raise InputError(f"{where}: the placeholder {{{min(missing)}}} is missing.")
+    for name, layout, conversion in fields:
+        if layout or conversion:
+            raise InputError(f"{where}: write {{{name}}} without a format; values come with their decimals.")
 
 
 def _placeholders(task: str, form: TaskForm, kind: str) -> tuple[set[str], set[str]]:
@@ -216,8 +258,38 @@ def _with_capitals(fields: Mapping[str, str]) -> dict[str, str]:
     return {**fields, **{name: text[0].upper() + text[1:] for name, text in capitals.items()}}
 
 
+def _compose(text: str, file_name: str) -> yaml.Node | None:
+    """YAML's nodes, which know their lines."""
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark or error.context_mark).line + 1
+        raise InputError(f"{file_name}, line {line}: not YAML ({error.problem}).") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise InputError(f"{file_name}, line {line}: not YAML ({error.reason}).") from None
+
+
+def _sections(node: yaml.Node | None, wanted: tuple[str, ...], file_name: str) -> dict[str, yaml.Node]:
+    sections: dict[str, yaml.Node] = {}
+    needs = f"here stand {', '.join(wanted[:-1])} and {wanted[-1]}, each once, and nothing else"
+    for key, value in _pairs(node, file_name):
+        if key.value not in wanted or key.value in sections:
+            raise InputError(f"{_at(key, file_name)} ({key.value}): {needs}.")
+        sections[key.value] = value
+    if missing := [name for name in wanted if name not in sections]:
+        raise InputError(f"{_at(node, file_name)}: {missing[0]} is missing; {needs}.")
+    return sections
+
+
 def _pairs(node: yaml.Node | None, file_name: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
     if not isinstance(node, yaml.MappingNode):
-        line = "" if node is None else f", line {node.start_mark.line + 1}"
-        raise InputError(f"{file_name}{line}: expected a mapping from names to phrases.")
+        raise InputError(f"{_at(node, file_name)}: expected a mapping from names to phrases.")
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise InputError(f"{_at(key, file_name)}: a name must be plain text, such as q01.")
     return node.value
+
+
+def _at(node: yaml.Node | None, file_name: str) -> str:
+    return f"{file_name}, line {1 if node is None else node.start_mark.line + 1}"

@@ -37,7 +37,7 @@ class Asked:
     candidate: Candidate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Traits:
     """What balancing looks at in one row."""
 
@@ -50,22 +50,65 @@ class Traits:
     reversed_winner: bool = False
 
 
-def without_repeats(asked: Sequence[Asked]) -> list[Asked]:
-    """Drop, in the given order, what one recording has been asked already.
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What of a question decides whether another repeats it.
 
-    An object gets at most three questions a task, from windows that overlap by at most 0.3; its speed is asked again
-    only where it differs by a quarter, and each of its hours once.
+    Attributes:
+        task: Task id.
+        objects: The track ids of the objects asked about, sorted.
+        clip: The clip's id.
+        window_ns, span_ns: Start and end of the clip, and of what the truth is measured over, in the source's clock.
+        answer: The truth: a number, an hour, or a choice.
+        hour: The hour that is asked for or answered, if any.
     """
-    kept: dict[Hashable, list[Asked]] = {}
-    result = []
-    for one in asked:
-        candidate = one.candidate
-        ids = tuple(sorted(one.clip.objects[k].track.id for k in candidate.objects))
-        earlier = kept.setdefault((one.clip.recording.id, candidate.task, ids), [])
-        if len(earlier) < MOST_AN_OBJECT_AND_TASK and not any(_repeats(one, other) for other in earlier):
-            earlier.append(one)
-            result.append(one)
-    return result
+
+    task: str
+    objects: tuple[str, ...]
+    clip: str
+    window_ns: tuple[int, int]
+    span_ns: tuple[int, int]
+    answer: float | str | None
+    hour: int | None = None
+
+
+class Repeats:
+    """Tells which questions repeat what one recording has been asked before, whatever the camera.
+
+    An object gets at most three questions a task, from clips and over spans that overlap by at most 0.3; its speed is
+    asked again only where it differs by a quarter, and each of its hours once.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, list[Ask]] = {}
+
+    def add(self, ask: Ask) -> bool:
+        """Whether a question is new; if so it counts from now on."""
+        earlier = self._kept.setdefault((ask.task, ask.objects), [])
+        if len(earlier) >= MOST_AN_OBJECT_AND_TASK or any(_repeats(ask, other) for other in earlier):
+            return False
+        earlier.append(ask)
+        return True
+
+
+def ask_of(one: Asked) -> Ask:
+    """What of an asked candidate decides about repeats."""
+    candidate, answer = one.candidate, one.candidate.answer
+    return Ask(
+        task=candidate.task,
+        objects=tuple(sorted(one.clip.objects[k].track.id for k in candidate.objects)),
+        clip=one.clip.id,
+        window_ns=(one.clip.start_ns, int(one.clip.times_ns[-1])),
+        span_ns=tuple(one.clip.start_ns + round(second * 1e9) for second in (candidate.start_s, candidate.end_s)),
+        answer=answer.value if isinstance(answer, Quantity) else getattr(answer, "option", None),
+        hour=answer.hour if isinstance(answer, ClockHour) else candidate.hour,
+    )
+
+
+def without_repeats(asked: Sequence[Asked]) -> list[Asked]:
+    """Drop, in the given order, what a recording has been asked already by the same camera (`Repeats`)."""
+    of_recording: dict[str, Repeats] = {}
+    return [one for one in asked if of_recording.setdefault(one.clip.recording.id, Repeats()).add(ask_of(one))]
 
 
 def balanced(traits: Sequence[Traits], rng: np.random.Generator) -> list[int]:
@@ -113,19 +156,16 @@ def traits_of(candidate: Candidate, people: bool) -> Traits:
     )
 
 
-def _repeats(one: Asked, other: Asked) -> bool:
-    windows = [(a.clip.start_ns, int(a.clip.times_ns[-1])) for a in (one, other)]
-    if overlap(*windows) > MOST_OVERLAP:
+def _repeats(one: Ask, other: Ask) -> bool:
+    shared = max(overlap(one.window_ns, other.window_ns), overlap(one.span_ns, other.span_ns))
+    if shared > MOST_OVERLAP:
         # One clip may ask an object about two hours, or two spans of one pair.
-        if one.clip is not other.clip:
+        if one.clip != other.clip:
             return True
-        return one.candidate.hour == other.candidate.hour and one.candidate.answer == other.candidate.answer
-    new, old = one.candidate.answer, other.candidate.answer
-    if isinstance(new, Quantity) and new.unit == "km/h":
-        return abs(new.value - old.value) <= SPEED_DIFFERS_BY * max(old.value, 0.01)
-    if isinstance(new, ClockHour):
-        return new == old
-    return one.candidate.hour is not None and one.candidate.hour == other.candidate.hour
+        return one.hour == other.hour and one.answer == other.answer
+    if one.task == "traveling_speed":
+        return abs(one.answer - other.answer) <= SPEED_DIFFERS_BY * max(other.answer, 0.01)
+    return one.hour is not None and one.hour == other.hour
 
 
 def _capped(rows: list[int], crowd: Callable[[int], bool], share: float, rng: np.random.Generator) -> list[int]:

@@ -1,44 +1,83 @@
 """What one camera sees of every track: boxes on the 0.5 s frames, and the span over which to ask about an object.
 
 DEFINITIONS, "Spans and clips": boxes are interpolated to the image's own time; an object is asked about over the span
-in which it is seen.
+in which it is seen. Only what of a track can be trusted (`recordings.quality`) is placed, seen and asked about.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from st_vlm.kinematics.projection import project_boxes
 from st_vlm.kinematics.resampling import MAX_GAP_S, STEP_S, positions_at, rotations_at, runs_without_gaps
-from st_vlm.kinematics.visibility import visible
+from st_vlm.kinematics.visibility import judge
 from st_vlm.recordings import Recording, Track
+from st_vlm.recordings.quality import Quality, assess
 
 LEAST_SPAN_S = 2.0
 LEAST_SHARE_SEEN = 0.8
 ENDS_WITHIN_S = 1.0
 # Image and annotation clocks differ by tens of milliseconds, so the first image may precede the first box.
 HOLD_NS = 100_000_000
+# Frames jitter about the grid, so a gap of two steps may be a little over a second.
+_MOST_HIDDEN_S = MAX_GAP_S + 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class SeenRun:
+    """Sightings of an object within one trusted stretch of its track, at most a second apart.
+
+    Attributes:
+        grid: (n,) increasing numbers of the grid's frames in which it is visible.
+        born_ns, gone_ns: First and last box of the stretch.
+    """
+
+    grid: np.ndarray
+    born_ns: int
+    gone_ns: int
 
 
 @dataclass(frozen=True, eq=False)
 class Sightings:
-    """One camera's view of a recording on the 0.5 s grid of its own frames.
+    """One camera's view of a recording on the 0.5 s grid of its own frames, for each of the recording's K tracks.
 
     Attributes:
         frames: (G,) indices of the recording's frames nearest the grid.
         times_ns: (G,) their timestamps.
-        boxes: (K, G, 4) xyxy pixels of the full image for each of the recording's K tracks; NaN where not visible.
+        boxes: (K, G, 4) xyxy pixels of the full image; NaN where not visible.
+        failed: (K, G, 3) bool: in the image, but too small, too truncated, too occluded.
+        stretch: (K, G) number of the track's trusted stretch that a frame lies in, -1 where in none.
+        lives_ns: For each track, first and last time of every trusted stretch.
     """
 
     frames: np.ndarray
     times_ns: np.ndarray
     boxes: np.ndarray
+    failed: np.ndarray
+    stretch: np.ndarray
+    lives_ns: tuple[np.ndarray, ...]
 
     def seen(self, track: int) -> np.ndarray:
         """(G,) bool: the frames in which a track is visible."""
         return np.isfinite(self.boxes[track, :, 0])
+
+    @cached_property
+    def runs(self) -> tuple[tuple[SeenRun, ...], ...]:
+        """For each track its runs of sightings, in the order of time."""
+        return tuple(tuple(self._runs(k)) for k in range(len(self.boxes)))
+
+    def _runs(self, track: int) -> list[SeenRun]:
+        seen = self.seen(track)
+        found = []
+        for number, (born, gone) in enumerate(self.lives_ns[track]):
+            grid = np.flatnonzero(seen & (self.stretch[track] == number))
+            if len(grid):
+                for a, b in runs_without_gaps(self.times_ns[grid], _MOST_HIDDEN_S):
+                    found.append(SeenRun(grid[a : b + 1], int(born), int(gone)))
+        return found
 
 
 @dataclass(frozen=True)
@@ -69,15 +108,26 @@ def grid_frames(times_ns: np.ndarray, step_s: float = STEP_S) -> np.ndarray:
     return np.unique(nearest[np.abs(times_ns[nearest] - grid) <= step // 2])
 
 
-def look(recording: Recording) -> Sightings:
-    """Project every track into the frames of the recording's camera that lie on the 0.5 s grid."""
+def look(recording: Recording, quality: Quality | None = None) -> Sightings:
+    """Project every track into the frames of the recording's camera that lie on the 0.5 s grid.
+
+    Args:
+        recording: With a camera; images are not read.
+        quality: What of its tracks can be trusted; assessed here where not given.
+    """
+    quality = quality or assess(recording)
     frames = grid_frames(recording.frames.times_ns)
     times = recording.frames.times_ns[frames]
     tracks = recording.tracks
-    placed = [_place(track, times) for track in tracks]
+    lives = tuple(_lives(track, stretches) for track, stretches in zip(tracks, quality.stretches, strict=True))
+    placed = [_place(track, life, times) for track, life in zip(tracks, lives, strict=True)]
     boxes = np.full((len(tracks), len(frames), 4), np.nan)
+    failed = np.zeros((len(tracks), len(frames), 3), bool)
+    # Exact in simulation; annotators' visibility levels are too coarse to overrule boxes and points.
+    exact = recording.domain == "simulated"
     for g, frame in enumerate(frames):
-        present = np.array([k for k, at in enumerate(placed) if at.present[g]], dtype=int)
+        # What is annotated but not trusted hides others all the same.
+        present = np.array([k for k, at in enumerate(placed) if at.annotated[g]], dtype=int)
         if len(present) == 0:
             continue
         projected = project_boxes(
@@ -87,51 +137,52 @@ def look(recording: Recording) -> Sightings:
             recording.camera.poses[frame],
             recording.camera,
         )
-        lidar = None
-        if all(tracks[k].lidar_points is not None for k in present):
-            lidar = np.array([tracks[k].lidar_points[placed[k].nearest[g]] for k in present])
-        # Exact in simulation; annotators' visibility levels are too coarse to overrule boxes and points.
-        exact = recording.domain == "simulated"
-        shares = np.array(
-            [
-                tracks[k].visibility[placed[k].nearest[g]] if exact and tracks[k].visibility is not None else np.nan
-                for k in present
-            ]
+        sight = judge(
+            projected.clipped,
+            projected.truncation,
+            projected.depth,
+            recording.camera.size[1],
+            np.array([placed[k].lidar_points[g] for k in present]),
+            np.array([placed[k].visibility[g] for k in present]) if exact else None,
         )
-        can_see = visible(
-            projected.clipped, projected.truncation, projected.depth, recording.camera.size[1], lidar, shares
-        )
-        boxes[present[can_see], g] = projected.clipped[can_see]
-    return Sightings(frames, times, boxes)
+        trusted = np.array([placed[k].stretch[g] >= 0 for k in present])
+        seen = sight.visible & trusted
+        boxes[present[seen], g] = projected.clipped[seen]
+        failed[present, g] = np.stack([sight.small, sight.truncated, sight.occluded], axis=-1) & trusted[:, None]
+    stretch = np.array([at.stretch for at in placed]).reshape(len(tracks), len(frames))
+    return Sightings(frames, times, boxes, failed, stretch, lives)
 
 
-def object_span(sightings: Sightings, track: Track, index: int, first: int, last: int) -> Span | None:
+def object_span(sightings: Sightings, index: int, first: int, last: int) -> Span | None:
     """The span of one object in the clip of grid frames `first` to `last` (inclusive), or None where it has none.
 
-    Sightings at most a second apart form one span; the longest counts. It must hold the object in four fifths of its
-    frames, and last two seconds without a hole in the track itself.
+    The longest of its runs of sightings that holds it in four fifths of the frames and lasts two seconds. It covers
+    the clip when it begins and ends within a second of the clip's ends and fills four fifths of the clip's frames.
     """
-    times = sightings.times_ns[first : last + 1]
-    seen = np.flatnonzero(sightings.seen(index)[first : last + 1])
-    if len(seen) < 2:
+    spans = [run_span(sightings.times_ns, run, first, last) for run in sightings.runs[index]]
+    return max((span for span in spans if span), key=lambda span: span.end_s - span.start_s, default=None)
+
+
+def run_span(times_ns: np.ndarray, run: SeenRun, first: int, last: int) -> Span | None:
+    """The span of one run of sightings in the clip of grid frames `first` to `last`, at the grid's (G,) times."""
+    a, b = np.searchsorted(run.grid, first), np.searchsorted(run.grid, last, side="right") - 1
+    if b <= a or b - a + 1 < LEAST_SHARE_SEEN * (run.grid[b] - run.grid[a] + 1):
         return None
-    # Frames jitter about the grid, so a gap of two steps may be a little over a second.
-    runs = runs_without_gaps(times[seen], MAX_GAP_S + 0.2)
-    a, b = max(runs, key=lambda run: times[seen[run[1]]] - times[seen[run[0]]])
-    if b - a + 1 < LEAST_SHARE_SEEN * (seen[b] - seen[a] + 1):
+    origin = times_ns[first]
+    clip_end = float(times_ns[last] - origin) * 1e-9
+    born, gone = float(run.born_ns - origin) * 1e-9, float(run.gone_ns - origin) * 1e-9
+    start = max(float(times_ns[run.grid[a]] - origin) * 1e-9, born)
+    end = min(float(times_ns[run.grid[b]] - origin) * 1e-9, gone)
+    near = start <= ENDS_WITHIN_S and end >= clip_end - ENDS_WITHIN_S
+    # In a clip of three seconds a second at each end is most of it: then the question states the span.
+    covers = near and b - a + 1 >= LEAST_SHARE_SEEN * (last - first + 1)
+    if end - start < LEAST_SPAN_S - HOLD_NS * 1e-9:
         return None
-    first_s, last_s = ((times[seen[k]] - times[0]) * 1e-9 for k in (a, b))
-    clip_end = (times[-1] - times[0]) * 1e-9
-    boxes_s = (track.times_ns - times[0]) * 1e-9
-    lives = [(boxes_s[i], boxes_s[j]) for i, j in runs_without_gaps(track.times_ns)]
-    born, gone = max(lives, key=lambda life: min(last_s, life[1]) - max(first_s, life[0]))
-    start, end = max(first_s, born), min(last_s, gone)
-    covers = start <= ENDS_WITHIN_S and end >= clip_end - ENDS_WITHIN_S
     if covers:
         start, end = max(0.0, born), min(clip_end, gone)
     else:
-        start, end = whole_tenths(start, end)
-    return Span(float(start), float(end), bool(covers)) if end - start >= LEAST_SPAN_S - 1e-6 else None
+        start, end = map(float, whole_tenths(start, end))
+    return Span(start, end, covers) if end - start >= LEAST_SPAN_S - 1e-6 else None
 
 
 def whole_tenths(start_s: float, end_s: float) -> tuple[float, float]:
@@ -142,26 +193,48 @@ def whole_tenths(start_s: float, end_s: float) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """A track at the times of the frames: where it is, and whether it is annotated there."""
+    """A track at the times of G frames: whether it is annotated, its trusted stretch (-1 where none), where it is.
 
-    present: np.ndarray
+    NaN where a source tells nothing.
+    """
+
+    annotated: np.ndarray
+    stretch: np.ndarray
     centres: np.ndarray
     sizes: np.ndarray
     rotations: np.ndarray
-    nearest: np.ndarray
+    lidar_points: np.ndarray
+    visibility: np.ndarray
 
 
-def _place(track: Track, times_ns: np.ndarray) -> _Placed:
+def _lives(track: Track, stretches: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """(S, 2) first and last time of each stretch."""
+    return track.times_ns[np.array(stretches, int).reshape(-1, 2)]
+
+
+def _place(track: Track, lives: np.ndarray, times_ns: np.ndarray) -> _Placed:
     known = track.times_ns
-    after = np.clip(np.searchsorted(known, times_ns), 0, len(known) - 1)
+    stretch = np.full(len(times_ns), -1)
+    at = times_ns
+    if len(lives):
+        # The nearest stretch; just outside it the object is held at its end, not drawn on the way to the next.
+        inside = np.clip(times_ns, lives[:, :1], lives[:, 1:])
+        away = np.abs(inside - times_ns)
+        nearest = away.argmin(axis=0)
+        columns = np.arange(len(times_ns))
+        stretch = np.where(away[nearest, columns] <= HOLD_NS, nearest, -1)
+        at = np.where(stretch >= 0, inside[nearest, columns], times_ns)
+    after = np.clip(np.searchsorted(known, at), 0, len(known) - 1)
     before = np.maximum(after - 1, 0)
-    gap = known[after] - known[before] > round(MAX_GAP_S * 1e9)
-    inside = (times_ns >= known[0]) & (times_ns <= known[-1]) & ~gap
-    nearest = np.where(np.abs(known[before] - times_ns) <= np.abs(known[after] - times_ns), before, after)
+    box = np.where(np.abs(known[before] - at) <= np.abs(known[after] - at), before, after)
+    between = (at >= known[0]) & (at <= known[-1]) & (known[after] - known[before] <= round(MAX_GAP_S * 1e9))
+    unknown = np.full(len(at), np.nan)
     return _Placed(
-        present=inside | (np.abs(known[nearest] - times_ns) <= HOLD_NS),
-        centres=positions_at(known, track.centres, times_ns),
-        sizes=track.sizes[nearest],
-        rotations=rotations_at(known, track.rotations, times_ns),
-        nearest=nearest,
+        annotated=(stretch >= 0) | between | (np.abs(known[box] - at) <= HOLD_NS),
+        stretch=stretch,
+        centres=positions_at(known, track.centres, at),
+        sizes=track.sizes[box],
+        rotations=rotations_at(known, track.rotations, at),
+        lidar_points=unknown if track.lidar_points is None else track.lidar_points[box],
+        visibility=unknown if track.visibility is None else track.visibility[box],
     )

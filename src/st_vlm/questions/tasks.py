@@ -12,17 +12,15 @@ from itertools import combinations
 
 import numpy as np
 
-from st_vlm.kinematics.headings import angle_between, clock_hour, off_hour
+from st_vlm.kinematics.headings import angle_between
 from st_vlm.kinematics.motion import Moving
 from st_vlm.kinematics.resampling import STEP_S
 from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity
 from st_vlm.questions.clips import Clip
 from st_vlm.questions.sightings import whole_tenths
+from st_vlm.questions.turns import asked_hour, asked_runs
 from st_vlm.recordings.categories import noun
 
-KEEP_HOURS_WITHIN_RAD = np.deg2rad(10.0)
-SHORTEST_INTERVAL_S = 1.5
-LONGEST_INTERVAL_SHARE = 0.6
 MARGIN_SHARE = 0.15
 MARGIN_M = 0.5
 SHORTEST_COMPARED_S = 2.0
@@ -78,29 +76,17 @@ def traveling_speed(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
 
 
 def moving_direction(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
-    candidates = []
-    for k, marked in enumerate(clip.objects):
-        turn = marked.motion.turn
-        if _has_directions(clip) and turn is not None and off_hour(turn) <= KEEP_HOURS_WITHIN_RAD:
-            candidates.append(_single(clip, "moving_direction", k, ClockHour(clock_hour(turn))))
-    return candidates
+    hours = [asked_hour(marked.motion) if _has_directions(clip) else None for marked in clip.objects]
+    return [_single(clip, "moving_direction", k, ClockHour(hour)) for k, hour in enumerate(hours) if hour]
 
 
 def direction_timestamp(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
-    candidates = []
-    for k, marked in enumerate(clip.objects):
-        if not _has_directions(clip) or marked.motion.state is not Moving.MOVING:
-            continue
-        hours = [run.hour for run in marked.motion.runs]
-        # Of the span that the question is about: a run that fills a stated span would be told by the question.
-        longest = LONGEST_INTERVAL_SHARE * marked.motion.duration_s
-        for run in marked.motion.runs:
-            if run.hour is None or hours.count(run.hour) > 1:
-                continue
-            if SHORTEST_INTERVAL_S <= run.duration_s <= longest:
-                interval = Interval(run.start_s, run.end_s)
-                candidates.append(_single(clip, "direction_timestamp", k, interval, hour=run.hour))
-    return candidates
+    return [
+        _single(clip, "direction_timestamp", k, Interval(run.start_s, run.end_s), hour=run.hour)
+        for k, marked in enumerate(clip.objects)
+        if _has_directions(clip)
+        for run in asked_runs(marked.motion)
+    ]
 
 
 def traveled_distance_comparison(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
@@ -223,13 +209,21 @@ def _pairs(clip: Clip, rng: np.random.Generator) -> list[tuple[int, int]]:
 
 
 def _common_span(clip: Clip, pair: tuple[int, int]) -> tuple[float, float, bool] | None:
-    """Start, end and whether it is the whole clip, of the seconds in which both objects are seen."""
+    """Start, end and whether it is the whole clip, of the longest time in which every frame shows both objects."""
     spans = [clip.objects[k].span for k in pair]
     start, end = max(s.start_s for s in spans), min(s.end_s for s in spans)
-    covers = all(s.covers_clip for s in spans)
-    if not covers:
-        start, end = map(float, whole_tenths(start, end))
-    return (start, end, covers) if end - start >= SHORTEST_COMPARED_S - 1e-6 else None
+    seen = np.isfinite(np.stack([clip.objects[k].boxes[:, 0] for k in pair])).all(axis=0)
+    if seen.all() and all(s.covers_clip for s in spans):
+        return start, end, True
+    runs = np.split(np.arange(len(seen)), np.flatnonzero(np.diff(seen)) + 1)
+    times = clip.times_s
+    first, last = max(
+        ((max(start, times[run[0]]), min(end, times[run[-1]])) for run in runs if seen[run[0]]),
+        key=lambda ends: ends[1] - ends[0],
+        default=(0.0, 0.0),
+    )
+    first, last = map(float, whole_tenths(first, last))
+    return (first, last, False) if last - first >= SHORTEST_COMPARED_S - 1e-6 else None
 
 
 def _farther(clip: Clip, pair: tuple[int, int], start_s: float, end_s: float) -> int | None:
