@@ -1,7 +1,8 @@
 """STKit for `datasets`: `load_dataset("stkit", "simulated")`, or `load_dataset("stkit", "nuscenes", data_dir=…)`.
 
 The builder runs the same build as `st-vlm build` into the cache and reads its rows; a `data_dir` that is a built
-folder is read as it is. Videos stay files: a row's `video` is `{"path": …, "bytes": None}`.
+folder is read as it is. With `streaming=True` recordings are asked about one after the other, so that the first row
+comes at once; only a whole build is balanced. Videos stay files: a row's `video` is `{"path": …, "bytes": None}`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import pyarrow.parquet as pq
 from datasets.data_files import DataFilesDict, DataFilesList
 
 from st_vlm import __version__
-from st_vlm.building.build import BUILD_FILE, METADATA_FILE, SPLITS, BuildSettings, build
+from st_vlm.building.build import build
 from st_vlm.building.code import code_hash
+from st_vlm.building.settings import BUILD_FILE, METADATA_FILE, SPLITS, BuildSettings
+from st_vlm.building.streaming import stream_rows
 from st_vlm.errors import InputError
 from st_vlm.questions.answers import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
-from st_vlm.recordings import SOURCE_NAMES
+from st_vlm.recordings import source_names
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ class STKitConfig(datasets.BuilderConfig):
         cameras: Name or names of the cameras to use; None: all that have images.
         tasks: A task id or several; None: all seven.
         build_proc: Worker processes of the build; rows do not depend on it.
+        video: False: no image is read; rows keep their boxes, and `video` is None.
+        source_options: Options of the source's reader, such as `{"sweeps": True}`.
     """
 
     seed: int = 0
@@ -50,6 +55,8 @@ class STKitConfig(datasets.BuilderConfig):
     cameras: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
     build_proc: int = 1
+    video: bool = True
+    source_options: dict | None = None
 
     def settings(self) -> BuildSettings:
         """The build that this configuration asks for."""
@@ -64,7 +71,8 @@ class STKitConfig(datasets.BuilderConfig):
             seed=self.seed,
             cameras=None if self.cameras is None else _names(self.cameras),
             tasks=tuple(TASKS) if self.tasks is None else _names(self.tasks),
-            source_options=options,
+            video=self.video,
+            source_options=options | (self.source_options or {}),
         )
 
 
@@ -75,7 +83,7 @@ class STKit(datasets.GeneratorBasedBuilder):
     BUILDER_CONFIG_CLASS = STKitConfig
     BUILDER_CONFIGS = [  # noqa: RUF012  (the name that datasets reads)
         STKitConfig(name=name, version=datasets.Version(__version__), description=f"{_DESCRIPTION} Source: {name}.")
-        for name in SOURCE_NAMES
+        for name in source_names()
     ]
     DEFAULT_CONFIG_NAME = "simulated"
 
@@ -90,6 +98,8 @@ class STKit(datasets.GeneratorBasedBuilder):
         return datasets.DatasetInfo(description=_DESCRIPTION, features=datasets.Features(features))
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
+        if dl_manager.is_streaming and not self._is_built():
+            return self._streamed_splits()
         folder = self._folder(force=bool(dl_manager.download_config and dl_manager.download_config.force_download))
         return [
             datasets.SplitGenerator(name=split, gen_kwargs={"folder": str(folder / split)})
@@ -97,24 +107,47 @@ class STKit(datasets.GeneratorBasedBuilder):
             if (folder / split / METADATA_FILE).is_file()
         ]
 
-    def _generate_examples(self, folder: str):
+    def _streamed_splits(self) -> list[datasets.SplitGenerator]:
+        """The splits of a source that is streamed recording by recording; each is one shard of the stream."""
+        source = self.config.settings().open()
+        members: dict[str, list[str]] = {split: [] for split in SPLITS}
+        for recording_id in source.recording_ids():
+            members[source.split(recording_id)].append(recording_id)
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"folder": None, "recordings": recordings})
+            for split, recordings in members.items()
+            if recordings
+        ]
+
+    def _generate_examples(self, folder: str | None, recordings: list[str] | None = None):
+        if folder is None:
+            for row in stream_rows(self.config.settings(), recordings, self._cached("stkit_streams")):
+                yield row["id"], row
+            return
         file = Path(folder) / METADATA_FILE
         try:
             for batch in pq.ParquetFile(file).iter_batches(batch_size=64):
                 for row in batch.to_pylist():
-                    video = Path(folder) / row.pop("file_name")
-                    yield row["id"], {"video": {"path": str(video), "bytes": None}, **row}
+                    name = row.pop("file_name", None)
+                    video = None if name is None else {"path": str(Path(folder) / name), "bytes": None}
+                    yield row["id"], {**row, "video": video}
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{file} cannot be read as Parquet ({error}). Build the folder again.") from None
 
+    def _is_built(self) -> bool:
+        """Whether `data_dir` is a folder that `st-vlm build` wrote."""
+        return self.config.data_dir is not None and (Path(self.config.data_dir) / BUILD_FILE).is_file()
+
+    def _cached(self, kind: str) -> Path:
+        """This configuration's own folder in the cache."""
+        return Path(self._cache_dir_root).absolute() / kind / self.config_id / str(self.hash)
+
     def _folder(self, force: bool) -> Path:
         """The built folder: `data_dir` if it is one, else the cache's, built where it is missing or `force`d."""
-        if self.config.data_dir is not None:
-            given = Path(self.config.data_dir)
-            if (given / BUILD_FILE).is_file():
-                self._check_built(given)
-                return given
-        folder = Path(self._cache_dir_root).absolute() / "stkit_builds" / self.config_id / str(self.hash)
+        if self._is_built():
+            self._check_built(Path(self.config.data_dir))
+            return Path(self.config.data_dir)
+        folder = self._cached("stkit_builds")
         if force:
             shutil.rmtree(folder, ignore_errors=True)
             # The rows of the cached build are no measure for the new one, which may have more.

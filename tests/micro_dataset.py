@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from st_vlm.building.card import dataset_card
+from st_vlm.building.card import CardFacts, dataset_card
 from st_vlm.questions.answers import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA, messages, to_table
 from st_vlm.video.encoding import write_video
@@ -106,8 +106,8 @@ def micro_folder(folder: Path, clips: int = 4) -> Path:
         rows = micro_rows(folder / split / "clips", clips)
         pq.write_table(to_table(rows, schema), folder / split / "metadata.parquet")
     counts = {split: dict.fromkeys(TASKS, clips) for split in ("train", "test")}
-    facts = {"source": "simulated", "version": "0", "seed": 0, "licences": "CC0-1.0", "left_out": ""}
-    facts["sha256"] = hashlib.sha256(str(folder).encode()).hexdigest()
-    (folder / "README.md").write_text(dataset_card(counts, facts), encoding="utf-8")
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()
+    facts = CardFacts("simulated", None, version="0", seed=0, sha256=digest, licences="CC0-1.0", failures=0)
+    (folder / "README.md").write_text(dataset_card(counts, facts, {}), encoding="utf-8")
     (folder / "stkit.json").write_text(json.dumps({"rows": counts}), encoding="utf-8")
     return folder

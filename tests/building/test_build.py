@@ -1,5 +1,6 @@
 """Builds from hand-made recordings and tiny native folders: what is written, twice the same, and what is refused."""
 
+import dataclasses
 import hashlib
 import json
 import signal
@@ -12,10 +13,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hand_built import SIZE, along, recording, straight, track
-from native_layouts import argoverse2_tables, nuscenes_tables, write_argoverse2, write_nuscenes
+from native_layouts.argoverse2 import argoverse2_tables, write_argoverse2
+from native_layouts.nuscenes import nuscenes_tables, write_nuscenes
 
 import st_vlm.recordings
-from st_vlm.building.build import BuildSettings, build
+from st_vlm.building.build import build
+from st_vlm.building.settings import BuildSettings
 from st_vlm.errors import InputError
 from st_vlm.questions.answers import TASKS, from_target
 from st_vlm.questions.parsing import parse_answer
@@ -34,6 +37,7 @@ class HandMade:
     """A source of given recordings; an exception in a recording's place is raised when it is read."""
 
     name = "handmade"
+    card = None
 
     def __init__(self, offered: dict) -> None:
         self.offered = offered
@@ -41,10 +45,13 @@ class HandMade:
     def recording_ids(self):
         return tuple(sorted(self.offered))
 
-    def cameras(self, recording_id):
+    def split(self, recording_id):
+        return getattr(self.offered[recording_id], "split", "train")
+
+    def cameras(self, recording_id, images=True):
         return ("front",) if self.offered[recording_id] is not None else ()
 
-    def read(self, recording_id, camera=None):
+    def read(self, recording_id, camera=None, images=True):
         found = self.offered[recording_id]
         if isinstance(found, BaseException):
             raise found
@@ -56,9 +63,13 @@ def offer(monkeypatch):
     """Makes the source `handmade` hold the given recordings."""
 
     def offered(**recordings):
-        module = types.SimpleNamespace(HandMade=lambda path, **options: HandMade(recordings))
+        class Offered(HandMade):
+            def __init__(self, path, **options) -> None:
+                super().__init__(recordings)
+
+        module = types.SimpleNamespace(HandMade=Offered)
         monkeypatch.setitem(sys.modules, "handmade_source", module)
-        monkeypatch.setitem(st_vlm.recordings._SOURCES, "handmade", ("handmade_source", "HandMade"))
+        monkeypatch.setitem(st_vlm.recordings._SOURCES, "handmade", "handmade_source:HandMade")
 
     return offered
 
@@ -95,8 +106,8 @@ def test_the_folder_holds_rows_videos_tracks_and_a_card(offer, tmp_path):
         counted = {task: sum(row["task"] == task for row in rows) for task in TASKS}
         assert report.counts[split] == {task: count for task, count in counted.items() if count}
         assert set(report.counts[split]) == set(TASKS)
-    assert {f for f in files if "/" not in f} == {"README.md", "stkit.json"}
-    assert {f for f in files if f.startswith("tracks/")} == {"tracks/a-front.parquet", "tracks/b-front.parquet"}
+    assert {f for f in files if "/" not in f} == {"README.md", "dropped.parquet", "stkit.json"}
+    assert {f for f in files if f.startswith("tracks/")} == {"tracks/a.parquet", "tracks/b.parquet"}
     assert report.clips == sum(f.endswith("mp4") for f in files)
     assert not report.failures
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -105,7 +116,7 @@ def test_the_folder_holds_rows_videos_tracks_and_a_card(offer, tmp_path):
 def test_tracks_are_stored_whole(offer, tmp_path):
     offer(a=street("a"))
     build(SETTINGS, tmp_path / "out")
-    stored = pq.read_table(tmp_path / "out" / "tracks" / "a-front.parquet").to_pylist()
+    stored = pq.read_table(tmp_path / "out" / "tracks" / "a.parquet").to_pylist()
     assert len(stored) == sum(map(len, TRACKS))
     for one in TRACKS:
         boxes = [row for row in stored if row["track_id"] == one.id]
@@ -141,6 +152,11 @@ def check_rows(rows: list[dict], folder: Path) -> None:
         assert 3.0 - 0.3 <= row["timestamps"][-1] <= 19.5 + 0.3
         width, height = row["camera"]["size"]
         assert probe(str(folder / row["file_name"])).size == (width, height)
+        if row["task"].endswith("comparison"):
+            first, last = row["span"]["start"] - 1e-3, row["span"]["end"] + 1e-3
+            frames = [k for k, t in enumerate(row["timestamps"]) if first <= t <= last]
+            named = [mark for mark in row["marks"] if mark["color"] in row["question"]]
+            assert all(mark["boxes"][k] is not None for mark in named for k in frames)
         for mark in row["marks"]:
             assert len(mark["boxes"]) == len(row["timestamps"]) <= 40
             for x1, y1, x2, y2 in filter(None, mark["boxes"]):
@@ -249,7 +265,7 @@ def test_one_bad_recording_is_reported_and_the_others_are_built(offer, tmp_path)
 def test_a_recording_whose_cameras_cannot_be_listed_stops_no_other(offer, tmp_path, monkeypatch):
     offer(a=street("a"), b=street("b"))
 
-    def cameras(self, recording_id):
+    def cameras(self, recording_id, images=True):
         if recording_id == "a":
             raise InputError("a.json is torn.")
         return ("front",)
@@ -331,9 +347,9 @@ def test_several_processes_write_the_same_bytes(scenes, undisturbed, tmp_path):
 
 KILLED = """
 import os, signal, sys
-from st_vlm.building import build, shard
+from st_vlm.building import assembly, build, settings, shard
 
-module, name, left = {"shard": shard, "build": build}[sys.argv[3]], sys.argv[4], [int(sys.argv[5])]
+module, name, left = {"shard": shard, "assembly": assembly}[sys.argv[3]], sys.argv[4], [int(sys.argv[5])]
 function = getattr(module, name)
 
 def killing(*arguments, **options):
@@ -343,7 +359,7 @@ def killing(*arguments, **options):
     return function(*arguments, **options)
 
 setattr(module, name, killing)
-build.build(build.BuildSettings("nuscenes", sys.argv[1]), sys.argv[2])
+build.build(settings.BuildSettings("nuscenes", sys.argv[1]), sys.argv[2])
 """
 
 
@@ -351,8 +367,8 @@ build.build(build.BuildSettings("nuscenes", sys.argv[1]), sys.argv[2])
     ("module", "name", "call"),
     [
         ("shard", "write_video", 3),  # between two videos
-        ("shard", "_tracks", 2),  # the second shard has its rows but not its tracks
-        ("build", "dataset_card", 1),  # the result is half written
+        ("shard", "track_table", 2),  # the second shard has its rows but not its tracks
+        ("assembly", "dataset_card", 1),  # the result is half written
     ],
 )
 def test_a_killed_build_goes_on_and_ends_with_the_same_bytes(scenes, undisturbed, tmp_path, module, name, call):
@@ -411,3 +427,122 @@ def test_about_the_build(undisturbed):
     assert about["rows"]["train"]["traveled_distance"] >= 1
     card = (undisturbed / "README.md").read_text()
     assert "CC-BY-NC-SA-4.0" in card
+
+
+def test_what_a_kill_leaves_in_the_shards_folder_stops_no_later_build(offer, tmp_path):
+    offer(a=street("a"), b=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        build(SETTINGS, tmp_path / "out")
+    shards = tmp_path / ".out.partial" / "shards"
+    (shards / ".b-front.failed.4711.tmp").write_text("half a sent")
+    (shards / "b-front.failed").write_text("from another time")
+    (shards / ".b-front.host.4711" / "clips").mkdir(parents=True)
+    offer(a=street("a"), b=street("b"))
+    assert build(SETTINGS, tmp_path / "out").failures == ()
+    build(SETTINGS, tmp_path / "undisturbed")
+    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+
+
+def test_recordings_whose_names_would_be_one_are_told_apart_or_refused(offer, tmp_path, monkeypatch):
+    """Recording `a` with camera `b-front` would have the clips' names of recording `a-b` with camera `front`."""
+    offer(**{"a": street("a"), "a-b": street("a-b")})
+    cameras = {"a": ("b-front", "front"), "a-b": ("front",)}
+    monkeypatch.setattr(HandMade, "cameras", lambda self, recording_id, images=True: cameras[recording_id])
+    report = build(SETTINGS, tmp_path / "out")
+    assert len(report.failures) == 1
+    assert "a-b (front): its clips would have the names of those of a (b-front)" in report.failures[0]
+
+
+@pytest.mark.parametrize("name", ["x" * 400, "straße 7/läuft…", "a\nb"])
+def test_any_name_of_a_recording_can_be_built(offer, tmp_path, name):
+    offer(**{name: street(name)})
+    build(SETTINGS, tmp_path / "out")
+    rows = rows_of(tmp_path / "out", "train")
+    assert {row["recording"] for row in rows} == {name}
+    assert all((tmp_path / "out" / "train" / row["file_name"]).is_file() for row in rows)
+
+
+def test_a_name_that_is_no_text_costs_its_recording_only(offer, tmp_path):
+    offer(**{"a": street("a"), "b\ud800": street("b")})
+    report = build(SETTINGS, tmp_path / "out")
+    assert {row["recording"] for row in rows_of(tmp_path / "out", "train")} == {"a"}
+    assert len(report.failures) == 1
+    assert "no valid text" in report.failures[0]
+    report.failures[0].encode()
+    with pytest.raises(InputError, match="no valid text"):
+        track("odd\ud800", straight(0, 20))
+
+
+def test_a_shard_that_another_machine_has_just_written_is_taken(tmp_path, monkeypatch):
+    from st_vlm.building import shard
+
+    one = street("a")
+    shard.write_shard(one, tmp_path / "a", 3, tuple(TASKS))
+    before = contents(tmp_path / "a")
+    shard.write_shard(one, tmp_path / "a", 3, tuple(TASKS))
+    assert contents(tmp_path / "a") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_link_to_an_empty_folder_is_filled(offer, tmp_path):
+    offer(a=street("a"))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    build(SETTINGS, tmp_path / "link")
+    assert (tmp_path / "real" / "stkit.json").is_file()
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_nobody_is_told_to_remove_recordings(scenes):
+    with pytest.raises(InputError, match="exists already") as refused:
+        build(BuildSettings("nuscenes", str(scenes)), scenes)
+    assert "emove" not in str(refused.value)
+
+
+def test_when_nothing_can_be_asked_the_rules_that_left_it_out_are_named(offer, tmp_path):
+    offer(far=street("far", track("far", straight(0, 400.0))))
+    with pytest.raises(InputError, match=r"Left out: 1 small\."):
+        build(SETTINGS, tmp_path / "out")
+
+
+def test_what_one_camera_asked_is_not_asked_of_another(offer, tmp_path, monkeypatch):
+    """A stereo pair sees the same objects over the same time."""
+    one = street("a")
+    second = dataclasses.replace(one, camera=dataclasses.replace(one.camera, name="second"))
+    offer(a=one)
+    monkeypatch.setattr(HandMade, "cameras", lambda self, recording_id, images=True: ("front", "second"))
+    monkeypatch.setattr(
+        HandMade, "read", lambda self, _, camera=None, images=True: one if camera == "front" else second
+    )
+    build(BuildSettings("handmade", "x", balance=False), tmp_path / "out")
+    rows = rows_of(tmp_path / "out", "train")
+    spans: dict = {}
+    for row in rows:
+        start = row["start_ns"] * 1e-9
+        span = start + row["span"]["start"], start + row["span"]["end"]
+        named = [
+            mark["track_id"] for mark in row["marks"] if len(row["marks"]) == 1 or mark["color"] in row["question"]
+        ]
+        earlier = spans.setdefault((row["task"], tuple(sorted(named))), [])
+        assert len(earlier) < 3
+        for other, clip in earlier:
+            shared = max(0.0, min(span[1], other[1]) - max(span[0], other[0]))
+            union = max(span[1], other[1]) - min(span[0], other[0])
+            assert clip == row["clip_id"] or shared / union <= 0.3 + 1e-6
+        earlier.append((span, row["clip_id"]))
+
+
+SCRIPT = """
+from st_vlm.building.build import build
+from st_vlm.building.settings import BuildSettings
+import sys
+print(build(BuildSettings("nuscenes", sys.argv[1]), sys.argv[2], num_proc=2).clips)
+"""
+
+
+def test_several_processes_work_from_a_script_without_a_main_guard(scenes, undisturbed, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, tmp_path / "script.py", scenes, tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "out") == contents(undisturbed)

@@ -9,9 +9,10 @@ from pathlib import Path
 import datasets
 import pyarrow.parquet as pq
 import pytest
-from native_layouts import nuscenes_tables, write_nuscenes
+from native_layouts.nuscenes import nuscenes_tables, write_nuscenes
 
-from st_vlm.building.build import BuildSettings, build
+from st_vlm.building.build import build
+from st_vlm.building.settings import BuildSettings
 from st_vlm.questions.rows import ROW_SCHEMA
 
 LOAD = """

@@ -10,7 +10,8 @@ import plain_truth
 import pyarrow.parquet as pq
 import pytest
 
-from st_vlm.building.build import BuildSettings, build
+from st_vlm.building.build import build
+from st_vlm.building.settings import BuildSettings
 from st_vlm.questions.answers import TASKS, from_target
 from st_vlm.questions.parsing import parse_answer
 from st_vlm.video.decoding import probe
@@ -32,7 +33,7 @@ def rows(built) -> list[dict]:
 def boxes(built) -> dict[str, list[dict]]:
     """The stored boxes by track, in order of time."""
     found = defaultdict(list)
-    for box in pq.read_table(built / "tracks" / "scene-0103-CAM_FRONT.parquet").to_pylist():
+    for box in pq.read_table(built / "tracks" / "scene-0103.parquet").to_pylist():
         found[box["track_id"]].append(box)
     return found
 
@@ -137,3 +138,19 @@ def test_marks_are_the_same_in_all_rows_of_a_clip(rows):
         clips[row["clip_id"]].append(row["marks"])
     assert 4 <= len(clips) <= 8
     assert all(marks == one[0] for one in clips.values() for marks in one)
+
+
+def test_compared_objects_are_in_every_frame_and_throughout_means_most_of_the_clip(rows):
+    for row in rows:
+        times = row["timestamps"]
+        stated = any(word[0].isdigit() and "." in word for word in row["question"].split())
+        for mark in asked_marks(row):
+            inside = [
+                box is not None
+                for t, box in zip(times, mark["boxes"], strict=True)
+                if row["span"]["start"] - 1e-3 <= t <= row["span"]["end"] + 1e-3
+            ]
+            if row["task"].endswith("comparison"):
+                assert all(inside)
+            if not stated:
+                assert sum(box is not None for box in mark["boxes"]) >= 0.8 * len(times)

@@ -10,11 +10,12 @@ from pathlib import Path
 import datasets
 import pyarrow.parquet as pq
 import pytest
-from native_layouts import nuscenes_tables, write_nuscenes
+from native_layouts.nuscenes import nuscenes_tables, write_nuscenes
 from st_vlm.dataset_builders.stkit import STKit
 
 import st_vlm  # noqa: F401  (registers "stkit")
-from st_vlm.building.build import BuildSettings, build
+from st_vlm.building.build import build
+from st_vlm.building.settings import BuildSettings
 from st_vlm.errors import InputError
 from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.recordings import SOURCE_NAMES

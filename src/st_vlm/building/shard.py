@@ -6,121 +6,249 @@ on with the shards that are missing.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shutil
-from collections import Counter
-from dataclasses import asdict
+import socket
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
+import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from st_vlm.building.settings import DROPPED_FILE
 from st_vlm.errors import InputError
 from st_vlm.questions.clips import Clip, cut_clips
-from st_vlm.questions.rows import clip_columns, question_columns
-from st_vlm.questions.selection import Asked, traits_of, without_repeats
+from st_vlm.questions.rows import ROW_SCHEMA, clip_columns, question_columns, to_table
+from st_vlm.questions.selection import Ask, Asked, ask_of, traits_of, without_repeats
 from st_vlm.questions.tasks import TASK_CANDIDATES
 from st_vlm.recordings import Recording
 from st_vlm.recordings.categories import is_person
-from st_vlm.video.encoding import fit_size, resize, write_video
+from st_vlm.recordings.drops import TRACK_RULES, Drop
+from st_vlm.recordings.quality import assess
+from st_vlm.video.encoding import Fitter, fit_size, write_video
 
 MOST_PIXELS_A_SIDE = 800
+# Clips of a recording overlap and are written in the order of their starts: two of the longest fit.
+FRAMES_KEPT = 80
+
+ROWS_FILE = "rows.parquet"
+TRACKS_FILE = "tracks.parquet"
+ABOUT_FILE = "shard.json"
+CLIPS = "clips"
+
+TRACK_SCHEMA = pa.schema(
+    [
+        ("recording", pa.string()),
+        ("track_id", pa.string()),
+        ("category", pa.string()),
+        ("time_ns", pa.int64()),
+        ("centre", pa.list_(pa.float64(), 3)),
+        ("size", pa.list_(pa.float64(), 3)),
+        ("rotation", pa.list_(pa.float64(), 9)),
+    ]
+)
+
+DROPPED_SCHEMA = pa.schema(
+    [
+        ("recording", pa.string()),
+        ("camera", pa.string()),
+        ("track_id", pa.string()),
+        ("category", pa.string()),
+        ("rule", pa.string()),
+        ("start_ns", pa.int64()),
+        ("end_ns", pa.int64()),
+        ("detail", pa.string()),
+    ]
+)
 
 
-def write_shard(recording: Recording, folder: Path, seed: int, tasks: tuple[str, ...]) -> None:
-    """Write the shard of a recording that has a camera.
+@dataclass(frozen=True, eq=False)
+class Interview:
+    """What can be asked about one recording seen by one camera.
 
-    The folder gets `rows.json` (a list of `{row, traits, split}`), `clips/*.mp4` and `tracks.parquet`.
-
-    Raises:
-        InputError: An image cannot be read, or the recording is too short for a clip.
+    Attributes:
+        recording: With its camera.
+        asked: Every question that could be asked, without repeats; those on one clip stand together.
+        drops: What was left out and why.
+        seed: From which clips, marks and words were drawn.
     """
-    temporary = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "clips").mkdir(parents=True)
-    try:
-        clips = cut_clips(recording, _rng(seed, recording, "clips"))
-        asked = _ask(clips, _rng(seed, recording, "questions"), tasks)
-        used = list(dict.fromkeys(one.clip for one in asked))
-        size = fit_size(recording.camera.size, MOST_PIXELS_A_SIDE)
-        frames = _Reader(recording, size)
-        for clip in used:
-            write_video(
-                temporary / "clips" / f"{clip.id}.mp4", (frames(int(k)) for k in clip.frames), list(clip.times_s)
-            )
-        (temporary / "rows.json").write_text(json.dumps(_rows(asked, size, seed)), encoding="utf-8")
-        pq.write_table(_tracks(recording), temporary / "tracks.parquet")
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    temporary.rename(folder)
+
+    recording: Recording
+    asked: tuple[Asked, ...]
+    drops: tuple[Drop, ...]
+    seed: int
+
+    @cached_property
+    def clips(self) -> tuple[Clip, ...]:
+        """The clips with a question, in the order of their first."""
+        return tuple(dict.fromkeys(one.clip for one in self.asked))
+
+    @cached_property
+    def video_size(self) -> tuple[int, int]:
+        """Width and height in pixels at which the clips are stored."""
+        return fit_size(self.recording.camera.size, MOST_PIXELS_A_SIDE)
+
+    def rows(self) -> list[dict]:
+        """The dataset rows of all questions, in their order."""
+        shared = {clip.id: clip_columns(clip, self.video_size) for clip in self.clips}
+        numbers: Counter[tuple[str, str]] = Counter()
+        rows = []
+        for clip, candidate in ((one.clip, one.candidate) for one in self.asked):
+            number = numbers[clip.id, candidate.task]
+            numbers[clip.id, candidate.task] += 1
+            rows.append(question_columns(clip, candidate, number, self.seed) | shared[clip.id])
+        return rows
+
+    def traits(self) -> list[dict]:
+        """What balancing looks at, a question each."""
+        return [
+            asdict(traits_of(one.candidate, is_person(one.clip.objects[one.candidate.objects[0]].track.category)))
+            for one in self.asked
+        ]
+
+    def asks(self) -> list[Ask]:
+        """What decides about repeats, a question each."""
+        return [ask_of(one) for one in self.asked]
 
 
-class _Reader:
-    """The frames of a recording at the stored size, each read once although clips overlap."""
+def interview(recording: Recording, seed: int, tasks: Sequence[str]) -> Interview:
+    """Cut a recording that has a camera into clips and find all questions about them.
 
-    def __init__(self, recording: Recording, size: tuple[int, int]) -> None:
-        self._recording, self._size = recording, size
-        self._kept: dict[int, np.ndarray] = {}
-
-    def __call__(self, frame: int) -> np.ndarray:
-        if frame not in self._kept:
-            image = self._recording.frames.read(frame)
-            width, height = self._recording.camera.size
-            if image.shape != (height, width, 3):
-                raise InputError(
-                    f"Recording {self._recording.id}: frame {frame} of {self._recording.camera.name} is "
-                    f"{image.shape[1]}x{image.shape[0]}, but the calibration is for {width}x{height}."
-                )
-            self._kept[frame] = resize(image, self._size)
-        return self._kept[frame]
-
-
-def _ask(clips: list[Clip], rng: np.random.Generator, tasks: tuple[str, ...]) -> list[Asked]:
-    """All candidates of a recording's clips without repeats; clips in random order, so that none is favoured."""
+    Clips come in random order, so that none is favoured where questions would repeat.
+    """
+    quality = assess(recording)
+    clips, drops = cut_clips(recording, quality, _rng(seed, recording, "clips"))
+    rng = _rng(seed, recording, "questions")
     asked = []
     for clip in (clips[k] for k in rng.permutation(len(clips))):
         for task in tasks:
             asked.extend(Asked(clip, candidate) for candidate in TASK_CANDIDATES[task](clip, rng))
-    return without_repeats(asked)
+    return Interview(recording, tuple(without_repeats(asked)), (*quality.drops, *drops), seed)
 
 
-def _rows(asked: list[Asked], size: tuple[int, int], seed: int) -> list[dict]:
-    shared = {one.clip.id: clip_columns(one.clip, size) for one in asked}
-    numbers: Counter[tuple[str, str]] = Counter()
-    rows = []
-    for clip, candidate in ((one.clip, one.candidate) for one in asked):
-        number = numbers[clip.id, candidate.task]
-        numbers[clip.id, candidate.task] += 1
-        person = is_person(clip.objects[candidate.objects[0]].track.category)
-        rows.append(
-            {
-                "row": question_columns(clip, candidate, number, seed) | shared[clip.id],
-                "traits": asdict(traits_of(candidate, person)),
-                "split": clip.recording.split,
-            }
-        )
-    return rows
+def write_shard(recording: Recording, folder: Path, seed: int, tasks: Sequence[str], video: bool = True) -> None:
+    """Write the shard of a recording that has a camera.
+
+    The folder gets `rows.parquet`, `tracks.parquet`, `dropped.parquet`, `shard.json` (the recording's split, licence,
+    domain and number of tracks; traits and `Ask` of each row) and, with `video`, `clips/*.mp4`.
+
+    Raises:
+        InputError: An image cannot be read.
+    """
+    temporary = folder.with_name(f".{folder.name}.{socket.gethostname()}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        found = interview(recording, seed, tasks)
+        if video:
+            write_clips(found, temporary / CLIPS)
+        about = {
+            "split": recording.split,
+            "licence": recording.licence,
+            "domain": recording.domain,
+            "tracks": len(recording.tracks),
+            "traits": found.traits(),
+            "asks": [asdict(ask) for ask in found.asks()],
+        }
+        pq.write_table(to_table(found.rows(), ROW_SCHEMA), temporary / ROWS_FILE)
+        pq.write_table(track_table(recording), temporary / TRACKS_FILE)
+        pq.write_table(drop_table(recording, found.drops), temporary / DROPPED_FILE)
+        (temporary / ABOUT_FILE).write_text(json.dumps(about), encoding="utf-8")
+        try:
+            temporary.rename(folder)
+        except OSError as error:
+            # Another machine has written the same bytes meanwhile.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _tracks(recording: Recording) -> pa.Table:
+def write_clips(found: Interview, folder: Path) -> None:
+    """Write the video of every clip; each image is read once although clips overlap."""
+    folder.mkdir(exist_ok=True)
+    frames = FrameReader(found.recording, found.video_size)
+    for clip in sorted(found.clips, key=lambda clip: (clip.start_ns, clip.id)):
+        write_clip(clip, frames, folder)
+
+
+def write_clip(clip: Clip, frames: FrameReader, folder: Path) -> Path:
+    """Write a clip's video into a folder, whole or not at all, and return its path."""
+    path = folder / f"{clip.id}.mp4"
+    write_video(path, (frames(int(k)) for k in clip.frames), list(clip.times_s))
+    return path
+
+
+class FrameReader:
+    """The frames of a recording as the encoder takes them, the last few of them kept, for clips overlap.
+
+    Args:
+        recording: With its camera and images.
+        size: Width and height of the clips.
+    """
+
+    def __init__(self, recording: Recording, size: tuple[int, int]) -> None:
+        self._recording, self._fit = recording, Fitter(size)
+        self._kept: OrderedDict[int, av.VideoFrame] = OrderedDict()
+
+    def __call__(self, frame: int) -> av.VideoFrame:
+        if frame in self._kept:
+            self._kept.move_to_end(frame)
+            return self._kept[frame]
+        image = self._recording.frames.read(frame)
+        width, height = self._recording.camera.size
+        if image.shape != (height, width, 3):
+            raise InputError(
+                f"Recording {self._recording.id}: frame {frame} of {self._recording.camera.name} is "
+                f"{image.shape[1]}x{image.shape[0]}, but the calibration is for {width}x{height}."
+            )
+        self._kept[frame] = self._fit(image)
+        if len(self._kept) > FRAMES_KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[frame]
+
+
+def track_table(recording: Recording) -> pa.Table:
     """Every box of the recording, a row a box, world frame, metres."""
     tracks = recording.tracks
-    return pa.table(
-        {
-            "recording": pa.array([recording.id] * sum(map(len, tracks)), pa.string()),
-            "track_id": pa.array([t.id for t in tracks for _ in range(len(t))], pa.string()),
-            "category": pa.array([t.category for t in tracks for _ in range(len(t))], pa.string()),
-            "time_ns": pa.array([int(ns) for t in tracks for ns in t.times_ns], pa.int64()),
-            "centre": pa.array([c.tolist() for t in tracks for c in t.centres], pa.list_(pa.float64(), 3)),
-            "size": pa.array([s.tolist() for t in tracks for s in t.sizes], pa.list_(pa.float64(), 3)),
-            "rotation": pa.array(
-                [r.reshape(9).tolist() for t in tracks for r in t.rotations], pa.list_(pa.float64(), 9)
+    if not tracks:
+        return TRACK_SCHEMA.empty_table()
+    counts = [len(track) for track in tracks]
+    stacked = {name: np.concatenate([getattr(t, name) for t in tracks]) for name in ("centres", "sizes", "rotations")}
+    return pa.Table.from_arrays(
+        [
+            pa.array(np.repeat(recording.id, sum(counts)), pa.string()),
+            pa.array(np.repeat([track.id for track in tracks], counts), pa.string()),
+            pa.array(np.repeat([track.category for track in tracks], counts), pa.string()),
+            pa.array(np.concatenate([track.times_ns for track in tracks]), pa.int64()),
+            *(
+                pa.FixedSizeListArray.from_arrays(np.asarray(values, np.float64).ravel(), values[0].size)
+                for values in stacked.values()
             ),
-        }
+        ],
+        schema=TRACK_SCHEMA,
     )
+
+
+def drop_table(recording: Recording, drops: Sequence[Drop]) -> pa.Table:
+    """What was left out, a row a rule and stretch of time; track rules have no camera."""
+    rows = [
+        {
+            "recording": recording.id,
+            "camera": None if drop.rule in TRACK_RULES else recording.camera.name,
+            **asdict(drop),
+        }
+        for drop in drops
+    ]
+    return pa.Table.from_pylist(rows, schema=DROPPED_SCHEMA)
 
 
 def _rng(seed: int, recording: Recording, purpose: str) -> np.random.Generator:
