@@ -1,9 +1,18 @@
 """Shared fixtures."""
 
 import os
+import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+from st_vlm.cli import main as command_line
+
+# A clone is judged by the same examples every time; `pytest --hypothesis-profile=search` looks for new ones.
+hypothesis.settings.register_profile("steady", derandomize=True, database=None)
+hypothesis.settings.register_profile("search", max_examples=500, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -15,3 +24,16 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real recordings at {folder} (set ST_VLM_TEST_DATA)")
     return folder
+
+
+@pytest.fixture
+def st_vlm(capsys, monkeypatch):
+    """Run `st-vlm ARGUMENTS` in this process: (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["st-vlm", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            command_line.main()
+        return left.value.code, *capsys.readouterr()
+
+    return run

@@ -4,7 +4,8 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from native_layouts import argoverse2_tables, nuscenes_tables, write_argoverse2, write_nuscenes
+from native_layouts.argoverse2 import argoverse2_tables, write_argoverse2
+from native_layouts.nuscenes import nuscenes_tables, write_nuscenes
 
 from st_vlm.questions.answers import TASKS
 
@@ -28,7 +29,7 @@ def test_it_prints_rows_a_task_and_split(st_vlm, two_scenes, tmp_path):
     assert code == 0
     [split] = [folder.name for folder in (tmp_path / "built").iterdir() if (folder / "metadata.parquet").is_file()]
     rows = pq.read_table(tmp_path / "built" / split / "metadata.parquet").to_pylist()
-    printed = dict(line.split() for line in out.splitlines()[1:])
+    printed = dict(line.split() for line in out.split("\n\n")[0].splitlines()[1:])
     assert {task: int(n) for task, n in printed.items()} == {
         task: sum(row["task"] == task for row in rows) for task in TASKS
     }
@@ -40,7 +41,7 @@ def test_it_prints_rows_a_task_and_split(st_vlm, two_scenes, tmp_path):
 def test_json_goes_to_standard_output_alone(st_vlm, two_scenes, tmp_path):
     code, out, _ = st_vlm("build", "nuscenes", two_scenes, "--out", tmp_path / "built", "--format", "json")
     found = json.loads(out)
-    assert (code, set(found)) == (0, {"out", "rows", "clips"})
+    assert (code, set(found)) == (0, {"out", "rows", "clips", "tracks", "tracks_asked", "dropped"})
 
 
 def test_one_bad_scene_is_named_and_the_other_built(st_vlm, two_scenes, tmp_path):

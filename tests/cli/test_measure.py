@@ -9,14 +9,9 @@ from itertools import pairwise
 
 import pyarrow.feather
 import pytest
-from native_layouts import (
-    CAR_SPEED,
-    WALKER_SPEED,
-    argoverse2_tables,
-    nuscenes_tables,
-    write_argoverse2,
-    write_nuscenes,
-)
+from native_layouts.argoverse2 import argoverse2_tables, write_argoverse2
+from native_layouts.nuscenes import nuscenes_tables, write_nuscenes
+from native_layouts.scene import CAR_SPEED, WALKER_SPEED
 
 KEYS = [
     "recording",

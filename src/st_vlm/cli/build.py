@@ -3,66 +3,133 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from st_vlm.building.build import BuildReport, BuildSettings, build
+from st_vlm.building.build import BuildReport, build
+from st_vlm.building.dry_run import estimate
+from st_vlm.building.executor_options import read_options
+from st_vlm.building.executors import Execution, Kind, build_on
+from st_vlm.building.settings import BuildSettings
 from st_vlm.cli.output import print_table, say
-from st_vlm.questions.answers import TASKS
+from st_vlm.recordings.drops import RULES
+
+if TYPE_CHECKING:
+    from st_vlm.building.launching import Submitted
 
 
 def run_build(
-    source: str,
-    path: Path | None,
+    settings: BuildSettings,
     out: Path,
     form: Literal["table", "json"],
     num_proc: int,
-    seed: int,
-    cameras: list[str] | None,
-    tasks: list[str] | None,
-    balance: bool,
-    options: Mapping[str, int],
+    execution: Execution | None = None,
 ) -> int:
-    """Build, print what came out, and return the exit code: 0, or 1 where some recordings could not be used.
+    """Build, print what came out, and return the exit code: 0, 1 where some recordings were left out, 130 by Ctrl-C.
 
     Raises:
         InputError: Nothing could be built, or `out` is in use.
     """
-    settings = BuildSettings(
-        source=source,
-        path=None if path is None else str(path),
-        seed=seed,
-        cameras=tuple(cameras) if cameras else None,
-        tasks=tuple(tasks) if tasks else tuple(TASKS),
-        balance=balance,
-        source_options=dict(options),
-    )
-    report = build(settings, out, num_proc)
+    try:
+        report = build(settings, out, num_proc) if execution is None else build_on(execution, settings, out)
+    except KeyboardInterrupt:
+        say("st-vlm: interrupted. Finished shards are kept: run the same command again to go on.")
+        return 130
+    if not isinstance(report, BuildReport):
+        return _tell_submitted(report, out, form)
     if form == "json":
-        print(json.dumps({"out": str(out), "rows": report.counts, "clips": report.clips}, indent=2))
+        facts = {
+            "out": str(out),
+            "rows": report.counts,
+            "clips": report.clips,
+            "tracks": report.tracks,
+            "tracks_asked": report.tracks_asked,
+            "dropped": report.dropped,
+        }
+        print(json.dumps(facts, indent=2))
     else:
         _print(report, settings)
-    for recording in report.without_images[:3]:
-        say(f"st-vlm: {recording} has no images and gave no clips.")
-    if len(report.without_images) > 3:
-        say(f"st-vlm: {len(report.without_images) - 3} more recordings have no images.")
-    for sentence in report.failures:
-        say(f"st-vlm: {sentence}")
+    _tell(report.without_images, report.failures, settings)
     say(f"{sum(sum(tasks.values()) for tasks in report.counts.values())} questions on {report.clips} clips in {out}.")
     return 1 if report.failures else 0
+
+
+def execution_of(kind: Kind, tasks: int | None, workers: int, config: Path | None) -> Execution:
+    """The executor that the options name.
+
+    Raises:
+        InputError: The configuration file cannot be read.
+    """
+    return Execution(kind, tasks, workers, {} if config is None else read_options(config))
+
+
+def _tell_submitted(found: Submitted, out: Path, form: Literal["table", "json"]) -> int:
+    if form == "json":
+        print(json.dumps({"out": str(out), "job_name": found.name, "jobs": found.jobs, "logs": str(found.logs)}))
+    write, assemble = found.jobs
+    say(f"Slurm took the jobs {write}, which writes shards, and {assemble}, which makes {out} of them after that.")
+    say(f"Look at them with `squeue --name={found.name}`; logs and the report of what came out: {found.logs}.")
+    say("Should jobs fail or be killed, run the same command again to go on.")
+    return 0
+
+
+def run_dry(settings: BuildSettings, form: Literal["table", "json"]) -> int:
+    """Print what a build would give and cost; nothing is written.
+
+    Raises:
+        InputError: The source cannot be opened.
+    """
+    found = estimate(settings)
+    if form == "json":
+        print(json.dumps(asdict(found), indent=2))
+    else:
+        print_table(["task", "questions"], [[task, f"~ {count}"] for task, count in found.questions.items()])
+    _tell(found.without_images, found.failures, settings)
+    say(
+        f"{found.recordings} recordings, {found.shards} with their cameras, {found.sampled} of them looked at. "
+        f"Expected: about {sum(found.questions.values())} questions before balancing on {found.clips} clips, "
+        f"{found.bytes / 1e6:.1f} MB, {_duration(found.seconds)} on one process. Nothing was written."
+    )
+    return 1 if found.failures else 0
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _tell(without_images: Sequence[str], failures: Sequence[str], settings: BuildSettings) -> None:
+    what = "images" if settings.video else "calibrated camera"
+    for recording in without_images[:3]:
+        say(f"st-vlm: {recording} has no {what} and gave no clips.")
+    if len(without_images) > 3:
+        say(f"st-vlm: {len(without_images) - 3} more recordings have no {what}.")
+    for sentence in failures:
+        say(f"st-vlm: {sentence}")
 
 
 def _print(report: BuildReport, settings: BuildSettings) -> None:
     splits = list(report.counts)
     rows = [[task, *(report.counts[split].get(task, 0) for split in splits)] for task in settings.tasks]
     print_table(["task", *splits], rows)
+    print()
+    rows = [[settings.source, rule, n["tracks"], n["spans"], RULES[rule]] for rule, n in report.dropped.items()]
+    rows.append([settings.source, "asked about", report.tracks_asked, None, f"of {report.tracks} annotated objects"])
+    print_table(["source", "left out by", "tracks", "spans", "because"], rows)
     found = {task for by_task in report.counts.values() for task in by_task}
     for task in settings.tasks:
         if task not in found:
+            if report.domains == {"sports"} and task not in SPORTS_TASKS:
+                continue
             say(f"st-vlm: no question of the task {task}: {_WHY_NONE[task]}.")
+    if report.domains == {"sports"}:
+        say("st-vlm: sports recordings follow one person and are asked about distance and speed alone.")
 
 
+SPORTS_TASKS = ("traveled_distance", "traveling_speed")
 # What a recording must hold for a task to be asked (DEFINITIONS).
 _WHY_NONE = {
     "traveled_distance": "no object is seen for two seconds that surely moves or surely stands",

@@ -21,7 +21,8 @@ from typing import Literal
 import numpy as np
 import pyarrow.parquet as pq
 
-from st_vlm.building.build import BUILD_FILE, METADATA_FILE, BuildSettings, build
+from st_vlm.building.build import build
+from st_vlm.building.settings import BUILD_FILE, METADATA_FILE, BuildSettings
 from st_vlm.cli.output import print_table, say
 from st_vlm.errors import InputError
 from st_vlm.evaluation.constants import constant_predictions

@@ -22,16 +22,29 @@ def st_vlm() -> None:
     """How far, how fast and which way things move in a video."""
 
 
-Source = Annotated[str, typer.Argument(help="nuscenes, argoverse2 or simulated.", show_default=False)]
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="argoverse2, ego_exo4d, kitti, nuplan, nuscenes, simulated, or a reader of your own as module:Class.",
+        show_default=False,
+    ),
+]
+SourcePath = Annotated[
+    Path | None,
+    typer.Argument(help="Dataset root, split or single log; not needed for simulated.", show_default=False),
+]
+SourceOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", help="Option of the source, NAME=VALUE, such as sweeps=true (repeatable).", show_default=False
+    ),
+]
 
 
 @app.command()
 def measure(
     source: Source,
-    path: Annotated[
-        Path | None,
-        typer.Argument(help="Dataset root, split or single log; not needed for simulated.", show_default=False),
-    ] = None,
+    path: SourcePath = None,
     form: Annotated[
         Literal["table", "jsonl"], typer.Option("--format", help="A table, or one JSON object a line.")
     ] = "table",
@@ -39,6 +52,7 @@ def measure(
         int | None, typer.Option(min=1, help="How many recordings to simulate.", show_default=False)
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the simulation.", show_default=False)] = None,
+    option: SourceOptions = None,
 ) -> None:
     """Print path, displacement, static or moving, distance and mean speed of every track."""
     options = {"num_recordings": num_recordings, "seed": seed}
@@ -47,19 +61,16 @@ def measure(
         raise typer.BadParameter("--num-recordings and --seed are for the source simulated only.")
     from st_vlm.cli.measure import measure as run
 
-    raise typer.Exit(run(source, path, form, options))
+    raise typer.Exit(run(source, path, form, options | _source_options(option)))
 
 
 @app.command()
 def build(
     source: Source,
-    path: Annotated[
-        Path | None,
-        typer.Argument(help="Dataset root, split or single log; not needed for simulated.", show_default=False),
-    ] = None,
+    path: SourcePath = None,
     out: Annotated[
-        Path, typer.Option(help="Folder to write; it must not exist yet, or be empty.", show_default=False)
-    ] = ...,
+        Path | None, typer.Option(help="Folder to write; it must not exist yet, or be empty.", show_default=False)
+    ] = None,
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "table",
     num_proc: Annotated[int, typer.Option(min=1, help="Worker processes; the result does not depend on it.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of clips, marks, words, balance and simulated scenes.")] = 0,
@@ -67,9 +78,25 @@ def build(
         list[str] | None, typer.Option(help="Use this camera (repeatable); default: all with images.")
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="Ask this task (repeatable); default: all seven.")] = None,
-    balance: Annotated[bool, typer.Option(help="Drop rows until answers are balanced.")] = True,
+    balance: Annotated[
+        bool, typer.Option(help="Drop rows until answers are balanced; a few of each kind always stay.")
+    ] = True,
+    video: Annotated[bool, typer.Option(help="Write clips; without, rows of logs that have no images.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and estimate; write nothing.")] = False,
     num_recordings: Annotated[
         int | None, typer.Option(min=1, help="How many recordings to simulate.", show_default=False)
+    ] = None,
+    option: SourceOptions = None,
+    executor: Annotated[
+        Literal["local", "slurm", "ray"] | None,
+        typer.Option(help="Write shards with datatrove, on this machine or a cluster.", show_default=False),
+    ] = None,
+    num_tasks: Annotated[
+        int | None, typer.Option(min=1, help="Into how many tasks an executor divides the shards.", show_default=False)
+    ] = None,
+    executor_config: Annotated[
+        Path | None,
+        typer.Option(help="YAML with arguments of the executor, such as partition and time.", show_default=False),
     ] = None,
 ) -> None:
     """Turn recordings into a dataset folder of clips, questions and answers."""
@@ -78,9 +105,68 @@ def build(
         if source != "simulated":
             raise typer.BadParameter("--num-recordings is for the source simulated only.")
         options["num_recordings"] = num_recordings
-    from st_vlm.cli.build import run_build
+    if out is None and not dry_run:
+        raise typer.BadParameter("give --out, the folder to write, or --dry-run.")
+    if executor is None and (num_tasks is not None or executor_config is not None):
+        raise typer.BadParameter("--num-tasks and --executor-config are for --executor only.")
+    if executor == "slurm" and num_proc != 1:
+        raise typer.BadParameter("--num-proc is for this machine; the option workers of --executor-config is Slurm's.")
+    from st_vlm.building.settings import BuildSettings
+    from st_vlm.cli.build import execution_of, run_build, run_dry
+    from st_vlm.questions.answers import TASKS
 
-    raise typer.Exit(run_build(source, path, out, form, num_proc, seed, camera, task, balance, options))
+    settings = BuildSettings(
+        source=source,
+        path=None if path is None else str(path),
+        seed=seed,
+        cameras=tuple(dict.fromkeys(camera)) if camera else None,
+        tasks=tuple(dict.fromkeys(task or TASKS)),
+        balance=balance,
+        video=video,
+        source_options=options | _source_options(option),
+    )
+    if dry_run:
+        raise typer.Exit(run_dry(settings, form))
+    execution = None if executor is None else execution_of(executor, num_tasks, num_proc, executor_config)
+    raise typer.Exit(run_build(settings, out, form, num_proc, execution))
+
+
+def _source_options(given: list[str] | None) -> dict:
+    """`NAME=VALUE` pairs; a value is read as YAML, so that numbers, lists and true are what they look like."""
+    import yaml
+
+    options = {}
+    for pair in given or ():
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier() or name in ("source", "path"):
+            raise typer.BadParameter(f"--option takes NAME=VALUE, not {pair!r}.")
+        try:
+            options[name] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise typer.BadParameter(f"the value of --option {pair!r} cannot be read.") from None
+    return options
+
+
+@app.command()
+def view(
+    folder: Annotated[Path, typer.Argument(help="A folder that build wrote.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="The page to write; an earlier page is replaced, any other file is left alone.", show_default=False
+        ),
+    ],
+    recording: Annotated[
+        list[str] | None, typer.Option(help="Show this recording (repeatable); default: all.", show_default=False)
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="Most clips shown, spread over recordings and tasks.")] = 20,
+    split: Annotated[str | None, typer.Option(help="Show this split; default: all.", show_default=False)] = None,
+    open_it: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Write one HTML page of a built folder: marked clips, maps of the tracks, what was left out and why."""
+    from st_vlm.cli.view import view as run
+
+    raise typer.Exit(run(folder, out, recording or (), most, split, open_it))
 
 
 @app.command()

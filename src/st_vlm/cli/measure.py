@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
-from st_vlm.cli.output import print_table, report_failures, say
+from st_vlm.cli.output import counted, print_table, report_failures, say
 from st_vlm.errors import InputError
-from st_vlm.kinematics.measures import measure_track, pose_slack_m
+from st_vlm.kinematics.measures import measure_tracks, pose_slack_m
 from st_vlm.recordings import Recording, Track, open_recordings
 from st_vlm.recordings.categories import is_person
 
@@ -63,32 +63,35 @@ def measure(source: str, path: Path | None, form: Literal["table", "jsonl"], opt
     report_failures(failures, "recordings")
     if len(failures) == len(ids):
         return 2
-    say(f"{measured} tracks measured; left out: {single} with one box, {short} shorter than {LEAST_LIFE_S} s.")
+    left_out = f"{single} with one box, {short} shorter than {LEAST_LIFE_S} s"
+    say(f"{counted(measured, 'track')} measured; left out: {left_out}.")
     if failures:
-        say(f"{len(failures)} of {len(ids)} recordings failed.")
+        say(f"{len(failures)} of {counted(len(ids), 'recording')} failed.")
     return 1 if failures else 0
 
 
 def measure_recording(recording: Recording) -> Iterator[dict]:
     """The lines of a recording's tracks with at least two boxes and 0.5 s of life, in the order of its tracks."""
-    for track in recording.tracks:
-        if len(track) == 1 or track.times_ns[-1] - track.times_ns[0] < round(LEAST_LIFE_S * 1e9):
-            continue
-        measures = asdict(
-            measure_track(
-                track.times_ns,
-                track.centres,
-                is_person(track.category),
-                pose_slack_m(track.times_ns, recording.ego_times_ns, recording.ego_centres, recording.pose_slack),
-                _sigma_m(track),
-            )
-        )
+    tracks = [
+        track
+        for track in recording.tracks
+        if len(track) > 1 and track.times_ns[-1] - track.times_ns[0] >= round(LEAST_LIFE_S * 1e9)
+    ]
+    ego = recording.ego_times_ns, recording.ego_centres, recording.pose_slack
+    measured = measure_tracks(
+        [track.times_ns for track in tracks],
+        [track.centres for track in tracks],
+        [is_person(track.category) for track in tracks],
+        [pose_slack_m(track.times_ns, *ego) for track in tracks],
+        [_sigma_m(track) for track in tracks],
+    )
+    for track, measures in zip(tracks, measured, strict=True):
         line = {
             "recording": recording.id,
             "track_id": track.id,
             "category": track.category,
             "start_s": (int(track.times_ns[0]) - recording.start_ns) * 1e-9,
-            **measures,
+            **asdict(measures),
         }
         yield {name: round(line[name], 4) if isinstance(line[name], float) else line[name] for name in COLUMNS}
 

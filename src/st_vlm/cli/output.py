@@ -34,6 +34,15 @@ def _cell(cell: object) -> str:
     return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number and its noun; the plural has an s unless another is given.
+
+    >>> counted(1, "recording"), counted(2, "recording"), counted(0, "match", "matches")
+    ('1 recording', '2 recordings', '0 matches')
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def say(sentence: str) -> None:
     """A line on standard error."""
     print(sentence, file=sys.stderr)

@@ -101,7 +101,7 @@ def _video(row: Mapping) -> str | bytes:
     video = row["video"]
     if isinstance(video, str):
         return video
-    value = video.get("bytes") or video.get("path")
+    value = video and (video.get("bytes") or video.get("path"))
     if not value:
         raise InputError(f"Question {row['id']} has neither a path nor bytes in its video column.")
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from st_vlm.building.build import METADATA_FILE, SPLITS
+from st_vlm.building.settings import METADATA_FILE, SPLITS
 from st_vlm.errors import InputError
 
 DEFAULT_DATASET = "stkit"
@@ -87,6 +87,8 @@ def _built(folder: Path, split: str):
         raise InputError(f"The dataset {folder} has no split {split!r}: it has {', '.join(there) or 'none'}.")
     file = folder / split / METADATA_FILE
     try:
+        if "file_name" not in pq.read_schema(file).names:
+            raise InputError(f"{folder} was built without video, but a video model needs one: build it with clips.")
         table = pq.read_table(file, columns=["file_name", *(name for name in COLUMNS if name != "video")])
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file} cannot be read as Parquet: {_first_sentence(error)}") from error
