@@ -26,7 +26,7 @@ from st_vlm.building.code import code_hash
 from st_vlm.building.settings import BUILD_FILE, METADATA_FILE, SPLITS, BuildSettings
 from st_vlm.building.streaming import stream_rows
 from st_vlm.errors import InputError
-from st_vlm.questions.answers import TASKS
+from st_vlm.questions.forms import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.recordings import source_names
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from st_vlm.building.card import CardFacts, dataset_card
-from st_vlm.questions.answers import TASKS
+from st_vlm.questions.forms import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA, messages, to_table
 from st_vlm.video.encoding import write_video
 

@@ -20,7 +20,7 @@ import st_vlm.recordings
 from st_vlm.building.build import build
 from st_vlm.building.settings import BuildSettings
 from st_vlm.errors import InputError
-from st_vlm.questions.answers import TASKS, from_target
+from st_vlm.questions.forms import TASKS, from_target
 from st_vlm.questions.parsing import parse_answer
 from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.video.decoding import probe, read_frames

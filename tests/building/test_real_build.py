@@ -12,7 +12,7 @@ import pytest
 
 from st_vlm.building.build import build
 from st_vlm.building.settings import BuildSettings
-from st_vlm.questions.answers import TASKS, from_target
+from st_vlm.questions.forms import TASKS, from_target
 from st_vlm.questions.parsing import parse_answer
 from st_vlm.video.decoding import probe
 

@@ -7,7 +7,7 @@ import pytest
 from native_layouts.argoverse2 import argoverse2_tables, write_argoverse2
 from native_layouts.nuscenes import nuscenes_tables, write_nuscenes
 
-from st_vlm.questions.answers import TASKS
+from st_vlm.questions.forms import TASKS
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from st_vlm.cli.demo import _one_of_each_task
-from st_vlm.questions.answers import TASKS
+from st_vlm.questions.forms import TASKS
 
 
 @pytest.fixture(scope="module")

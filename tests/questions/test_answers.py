@@ -7,17 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from st_vlm.errors import InputError
-from st_vlm.questions.answers import (
-    TARGET_KEYS,
-    TASKS,
-    Choice,
-    ClockHour,
-    Interval,
-    Quantity,
-    from_target,
-    task_form,
-    to_target,
-)
+from st_vlm.questions.answers import TARGET_KEYS, Choice, ClockHour, Interval, Quantity, to_target
+from st_vlm.questions.forms import TASKS, from_target, task_form
 
 
 def test_the_seven_tasks():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from st_vlm.questions.answers import TASKS
+from st_vlm.questions.forms import TASKS
 from st_vlm.questions.parsing import parse_answer, parse_choice, parse_hour, parse_interval, parse_quantity
 
 

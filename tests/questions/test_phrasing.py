@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from st_vlm.errors import InputError
-from st_vlm.questions.answers import TASKS, Choice, ClockHour, Interval, Quantity
+from st_vlm.questions.answers import Choice, ClockHour, Interval, Quantity
+from st_vlm.questions.forms import TASKS
 from st_vlm.questions.parsing import parse_answer
 from st_vlm.questions.phrasing import (
     CLOCK_CONVENTION,

@@ -6,8 +6,8 @@ import pytest
 from hand_built import CAMERA_HEIGHT, FOCAL, SIZE, START_NS, along, recording, straight, track
 
 from st_vlm.errors import InputError
-from st_vlm.questions.answers import TASKS, from_target
 from st_vlm.questions.clips import cut_clips
+from st_vlm.questions.forms import TASKS, from_target
 from st_vlm.questions.parsing import parse_answer
 from st_vlm.questions.phrasing import CLOCK_CONVENTION
 from st_vlm.questions.rows import ROW_SCHEMA, clip_columns, messages, question_columns, to_table

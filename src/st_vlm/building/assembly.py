@@ -26,8 +26,8 @@ from st_vlm.building.card import CardFacts, dataset_card
 from st_vlm.building.plan import RESULT, Plan, WorkFolder
 from st_vlm.building.settings import BUILD_FILE, DROPPED_FILE, METADATA_FILE, SPLITS, BuildSettings
 from st_vlm.building.shard import ABOUT_FILE, CLIPS, DROPPED_SCHEMA, ROWS_FILE, TRACKS_FILE
-from st_vlm.questions.answers import TASKS
 from st_vlm.questions.clips import file_name
+from st_vlm.questions.forms import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.questions.selection import Ask, Repeats, Traits, balanced
 from st_vlm.recordings import source_class

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 
 from st_vlm.building.code import code_hash
-from st_vlm.questions.answers import TASKS, task_form
+from st_vlm.questions.forms import TASKS, task_form
 from st_vlm.recordings import Source, open_recordings
 
 BUILD_FILE = "stkit.json"

@@ -28,7 +28,7 @@ from st_vlm.errors import InputError
 from st_vlm.evaluation.constants import constant_predictions
 from st_vlm.evaluation.loading import load_questions
 from st_vlm.evaluation.scoring import score
-from st_vlm.questions.answers import TASKS
+from st_vlm.questions.forms import TASKS
 from st_vlm.video.contact_sheet import Panel, contact_sheet
 from st_vlm.video.decoding import read_frames
 from st_vlm.video.marks import as_marks, draw_marks

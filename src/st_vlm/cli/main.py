@@ -113,7 +113,7 @@ def build(
         raise typer.BadParameter("--num-proc is for this machine; the option workers of --executor-config is Slurm's.")
     from st_vlm.building.settings import BuildSettings
     from st_vlm.cli.build import execution_of, run_build, run_dry
-    from st_vlm.questions.answers import TASKS
+    from st_vlm.questions.forms import TASKS
 
     settings = BuildSettings(
         source=source,

@@ -13,7 +13,8 @@ import numpy as np
 
 from st_vlm.evaluation.loading import BenchQuestion
 from st_vlm.evaluation.scoring import ZERO_TOLERANCE
-from st_vlm.questions.answers import TASKS, Answer, Choice, ClockHour, Interval, Quantity
+from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity
+from st_vlm.questions.forms import TASKS
 
 _GRID_S = 0.5
 

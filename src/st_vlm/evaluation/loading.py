@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from st_vlm.errors import InputError
-from st_vlm.questions.answers import Answer, from_target, to_target
+from st_vlm.questions.answers import Answer, to_target
+from st_vlm.questions.forms import from_target
 
 SPLITS = ("train", "validation", "test")
 _COLUMNS = ("id", "task", "question", "target")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from st_vlm.questions.answers import TASKS
+from st_vlm.questions.forms import TASKS
 
 SCORE_COLUMNS = (
     "task",

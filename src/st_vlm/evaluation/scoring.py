@@ -1,4 +1,4 @@
-"""Scores of the seven tasks (DEFINITIONS, "Scoring"): scorer version 1.
+"""Scores of all tasks (DEFINITIONS, "Scoring"): scorer version 1.
 
 Every number is a plain function of typed answers; text is read by `questions.parsing`, whose version the result
 carries beside the scorer's. Answers hold two decimals (hours none, intervals one), so limits are checked on whole
@@ -8,11 +8,13 @@ hundredths and tenths, and no float error decides a case on the line.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import dist, hypot
 from statistics import fmean
 
 from st_vlm.errors import InputError
 from st_vlm.evaluation.loading import BenchQuestion, questions_sha256
-from st_vlm.questions.answers import TASKS, Answer, Choice, ClockHour, Interval, Quantity
+from st_vlm.questions.answers import Answer, Choice, ClockHour, Count, Interval, Position, Quantity
+from st_vlm.questions.forms import ALL_TASKS, TASKS
 from st_vlm.questions.parsing import PARSER_VERSION, parse_answer
 
 SCORER_VERSION = 1
@@ -29,8 +31,9 @@ def score(questions: Sequence[BenchQuestion], predictions: Mapping[str, str]) ->
 
     Returns:
         `scorer_version`, `parser_version`, `questions_sha256`; `tasks`: for each task that is asked, in the order of
-        `TASKS`, what `score_task` returns, with `missing` (questions without a prediction) and `parse_failures`
-        counted apart; `average`: the unweighted mean of the tasks' accuracies. Shares lie in 0 to 1.
+        `ALL_TASKS`, what `score_task` returns, with `missing` (questions without a prediction) and `parse_failures`
+        counted apart; `average`: the unweighted mean of the accuracies of the seven `TASKS`, of all
+        asked where none of these is. Shares lie in 0 to 1.
 
     Raises:
         InputError: No question, or a prediction for an unknown question.
@@ -40,7 +43,7 @@ def score(questions: Sequence[BenchQuestion], predictions: Mapping[str, str]) ->
     if unknown := predictions.keys() - {question.id for question in questions}:
         raise InputError(f"There is no question {min(unknown)!r}: these predictions are for other questions.")
     tasks = {}
-    for task in TASKS:
+    for task in ALL_TASKS:
         asked = [question for question in questions if question.task == task]
         if not asked:
             continue
@@ -51,12 +54,13 @@ def score(questions: Sequence[BenchQuestion], predictions: Mapping[str, str]) ->
         missing = sum(question.id not in predictions for question in asked)
         tasks[task] = score_task([question.truth for question in asked], given)
         tasks[task].update(parse_failures=given.count(None) - missing, missing=missing)
+    seven = any(task in TASKS for task in tasks)
     return {
         "scorer_version": SCORER_VERSION,
         "parser_version": PARSER_VERSION,
         "questions_sha256": questions_sha256(questions),
         "tasks": tasks,
-        "average": fmean(task["accuracy"] for task in tasks.values()),
+        "average": fmean(found["accuracy"] for task, found in tasks.items() if task in TASKS or not seven),
     }
 
 
@@ -68,8 +72,9 @@ def score_task(truths: Sequence[Answer], given: Sequence[Answer | None]) -> dict
         given: An answer for each, or None, which is wrong.
 
     Returns:
-        `n`; `accuracy`; `mae` over the answers there are, in metres, km/h or hours round the clock; `mean_iou`, an
-        answer that is not there counting 0; `within_one` hour; `accuracy_balanced`, the mean over the true hours.
+        `n`; `accuracy`; `mae` over the answers there are, in the quantity's unit, in hours round the clock, or in
+        metres between places; `mean_iou`, an answer that is not there counting 0; `within_one` hour;
+        `accuracy_balanced`, the mean over the true hours.
     """
     right = [answer is not None and is_right(truth, answer) for truth, answer in zip(truths, given, strict=True)]
     both = [(truth, answer) for truth, answer in zip(truths, given, strict=True) if answer is not None]
@@ -85,6 +90,11 @@ def score_task(truths: Sequence[Answer], given: Sequence[Answer | None]) -> dict
         case Quantity():
             errors = [abs(truth.value - answer.value) for truth, answer in both]
             result["mae"] = fmean(errors) if errors else None
+        case Count():
+            result["mae"] = fmean(abs(truth.number - answer.number) for truth, answer in both) if both else None
+        case Position():
+            errors = [dist(truth.metres, answer.metres) for truth, answer in both]
+            result["mae"] = fmean(errors) if errors else None
         case ClockHour():
             errors = [hours_apart(truth.hour, answer.hour) for truth, answer in both]
             result["mae"] = fmean(errors) if errors else None
@@ -99,16 +109,22 @@ def score_task(truths: Sequence[Answer], given: Sequence[Answer | None]) -> dict
 
 
 def is_right(truth: Answer, answer: Answer) -> bool:
-    """Whether an answer of the truth's type meets it: +-25 %, the exact hour, IoU >= 0.5, or the same choice."""
+    """Whether an answer of the truth's type meets it.
+
+    +-25 %, the exact hour or count, IoU >= 0.5, the same choice, or a place nearer to the truth than a quarter of the
+    truth's distance from the camera.
+    """
     match truth, answer:
         case Quantity(), Quantity():
             wanted, got = round(100 * truth.value), round(100 * answer.value)
             if wanted == 0:
-                return got <= round(100 * ZERO_TOLERANCE[truth.unit])
-            return 4 * abs(got - wanted) <= wanted
+                return abs(got) <= round(100 * ZERO_TOLERANCE.get(truth.unit, 0.0))
+            return 4 * abs(got - wanted) <= abs(wanted)
+        case Position(), Position():
+            return 4 * dist(truth.metres, answer.metres) <= hypot(*truth.metres) + 1e-9
         case Interval(), Interval():
             return 2 * _overlap_and_union(truth, answer)[0] >= _overlap_and_union(truth, answer)[1]
-        case (ClockHour(), ClockHour()) | (Choice(), Choice()):
+        case (ClockHour(), ClockHour()) | (Choice(), Choice()) | (Count(), Count()):
             return truth == answer
     raise TypeError(f"{answer} cannot answer what {truth} does.")
 

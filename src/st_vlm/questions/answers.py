@@ -1,4 +1,4 @@
-"""The four kinds of answer, the seven tasks that ask for them, and an answer's form in a dataset row.
+"""The kinds of answer and an answer's form in a dataset row; which task asks for which kind: `forms`.
 
 An answer is rounded when it is made, so the value in a row, in its sentence and in a parsed text is one and the same.
 """
@@ -6,33 +6,70 @@ An answer is rounded when it is made, so the value in a row, in its sentence and
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from st_vlm.errors import InputError
 from st_vlm.video.marks import COLOURS
 
-Unit = Literal["m", "km/h"]
+# Units of quantities; of these only an acceleration may be negative: then it brakes.
+UNITS = ("m", "km/h", "m/s^2", "s", "km", "h", "times", "laps", "kJ")
+SIGNED_UNITS = ("m/s^2",)
 DIRECTION_RELATIONS = ("same", "different")
+YES_NO = ("yes", "no")
+TEAMS = ("home", "away")
+OPTIONS = COLOURS + DIRECTION_RELATIONS + YES_NO + TEAMS
 TARGET_KEYS = ("value", "unit", "hour", "start", "end", "choice", "vector")
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A distance in metres or a speed in km/h, two decimals, never negative.
+    """A number of some unit, two decimals; never negative, but for the signed units.
 
     Raises:
-        InputError: A negative or non-finite value, or another unit.
+        InputError: A non-finite value, a negative one of an unsigned unit, or a unit that is none of `UNITS`.
     """
 
     value: float
-    unit: Unit
+    unit: str
 
     def __post_init__(self) -> None:
-        if self.unit not in ("m", "km/h"):
-            raise InputError(f"A quantity's unit is m or km/h, not {self.unit!r}.")
-        object.__setattr__(self, "value", _rounded(self.value, 2, "A quantity"))
+        if self.unit not in UNITS:
+            raise InputError(f"A quantity's unit is one of {', '.join(UNITS)}, not {self.unit!r}.")
+        object.__setattr__(self, "value", _rounded(self.value, 2, "A quantity", self.unit in SIGNED_UNITS))
+
+
+@dataclass(frozen=True)
+class Count:
+    """How often something happens: a whole number from 0.
+
+    Raises:
+        InputError: Anything else.
+    """
+
+    number: int
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.number) or self.number != int(self.number) or self.number < 0:
+            raise InputError(f"A count is a whole number from 0, not {self.number}.")
+        object.__setattr__(self, "number", int(self.number))
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the frame of a camera, metres, two decimals: x to its right, y down, z forward (out of the lens).
+
+    Raises:
+        InputError: Not three finite numbers.
+    """
+
+    metres: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if len(self.metres) != 3:
+            raise InputError(f"A position has three coordinates, not {len(self.metres)}.")
+        metres = tuple(_rounded(value, 2, "A coordinate", signed=True) for value in self.metres)
+        object.__setattr__(self, "metres", metres)
 
 
 @dataclass(frozen=True)
@@ -71,7 +108,8 @@ class Interval:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the marked objects, by its mark's colour, or whether two directions are the same or different.
+    """One of the marked objects, by its mark's colour, whether two directions are the same or different, yes or no,
+    or the home or the away team.
 
     Raises:
         InputError: Any other option.
@@ -80,82 +118,43 @@ class Choice:
     option: str
 
     def __post_init__(self) -> None:
-        if self.option not in COLOURS + DIRECTION_RELATIONS:
-            known = ", ".join(COLOURS + DIRECTION_RELATIONS)
+        if self.option not in OPTIONS:
+            known = ", ".join(OPTIONS)
             raise InputError(f"A choice is one of {known}, not {self.option!r}.")
 
 
-Answer = Quantity | ClockHour | Interval | Choice
+Answer = Quantity | Count | ClockHour | Interval | Choice | Position
 
 
-@dataclass(frozen=True)
-class TaskForm:
-    """What a task asks for: the type of its answer, a quantity's unit or a choice's options, and how many marks."""
+def to_target(answer: Answer) -> dict[str, float | int | str | Sequence[float] | None]:
+    """An answer as the `target` struct of a dataset row: every key of `TARGET_KEYS`, None where it does not apply.
 
-    answer: type[Quantity] | type[ClockHour] | type[Interval] | type[Choice]
-    marks: int
-    unit: Unit | None = None
-    options: tuple[str, ...] = ()
-
-
-TASKS: dict[str, TaskForm] = {
-    "traveled_distance": TaskForm(Quantity, marks=1, unit="m"),
-    "traveling_speed": TaskForm(Quantity, marks=1, unit="km/h"),
-    "moving_direction": TaskForm(ClockHour, marks=1),
-    "direction_timestamp": TaskForm(Interval, marks=1),
-    "traveled_distance_comparison": TaskForm(Choice, marks=2, options=COLOURS),
-    "traveling_speed_comparison": TaskForm(Choice, marks=2, options=COLOURS),
-    "moving_direction_comparison": TaskForm(Choice, marks=2, options=DIRECTION_RELATIONS),
-}
-
-
-def task_form(task: str) -> TaskForm:
-    """The form of a task by its id. Raises InputError listing the tasks for an unknown one."""
-    if task not in TASKS:
-        raise InputError(f"Unknown task {task!r}: choose one of {', '.join(TASKS)}.")
-    return TASKS[task]
-
-
-def to_target(answer: Answer) -> dict[str, float | int | str | None]:
-    """An answer as the `target` struct of a dataset row: every key of `TARGET_KEYS`, None where it does not apply."""
-    target: dict[str, float | int | str | None] = dict.fromkeys(TARGET_KEYS)
+    A count stands in `value`, with the unit `count`.
+    """
+    target: dict[str, float | int | str | Sequence[float] | None] = dict.fromkeys(TARGET_KEYS)
     match answer:
         case Quantity(value, unit):
             target.update(value=value, unit=unit)
+        case Count(number):
+            target.update(value=float(number), unit="count")
         case ClockHour(hour):
             target.update(hour=hour)
         case Interval(start_s, end_s):
             target.update(start=start_s, end=end_s)
         case Choice(option):
             target.update(choice=option)
+        case Position(metres):
+            target.update(vector=list(metres))
     return target
 
 
-def from_target(task: str, target: Mapping[str, float | int | str | None]) -> Answer:
-    """The answer that a dataset row's `target` holds; the inverse of `to_target`.
-
-    Raises:
-        InputError: An unknown task, or a target without what the task needs.
-    """
-    form = task_form(task)
-    needed = {Quantity: ("value", "unit"), ClockHour: ("hour",), Interval: ("start", "end"), Choice: ("choice",)}
-    values = [target.get(key) for key in needed[form.answer]]
-    if any(value is None for value in values):
-        raise InputError(f"The target of a {task} question needs {' and '.join(needed[form.answer])}, but has none.")
-    answer = form.answer(*values)
-    if isinstance(answer, Quantity) and answer.unit != form.unit:
-        raise InputError(f"The target of a {task} question is in {form.unit}, not {answer.unit}.")
-    if isinstance(answer, Choice) and answer.option not in form.options:
-        raise InputError(f"The target of a {task} question is one of {', '.join(form.options)}, not {answer.option}.")
-    return answer
-
-
-def _rounded(value: float, decimals: int, what: str) -> float:
-    """A finite, non-negative number rounded; -0.0 becomes 0.0, so that equal answers print alike."""
+def _rounded(value: float, decimals: int, what: str, signed: bool = False) -> float:
+    """A finite number rounded, and not negative unless it is signed; -0.0 becomes 0.0, so that equal answers print
+    alike."""
     value = float(value)
     if not math.isfinite(value):
         raise InputError(f"{what} must be finite, not {value}.")
     value = round(value, decimals) + 0.0
-    if value < 0:
+    if value < 0 and not signed:
         raise InputError(f"{what} must not be negative, but is {value}.")
     return value

@@ -18,10 +18,9 @@ from st_vlm.questions.answers import (
     ClockHour,
     Interval,
     Quantity,
-    Unit,
-    task_form,
 )
 from st_vlm.questions.choices import chosen, named, yes_option
+from st_vlm.questions.forms import task_form
 from st_vlm.questions.normalize import final_part, plain
 from st_vlm.questions.quantities import read_quantity
 from st_vlm.questions.times import read_hour, time_pairs
@@ -70,7 +69,7 @@ def parse_answer(task: str, text: str, question: str | None = None) -> Answer | 
     return parse_choice(text, pair if len(pair) > 1 else form.options)
 
 
-def parse_quantity(text: str, unit: Unit) -> Quantity | None:
+def parse_quantity(text: str, unit: str) -> Quantity | None:
     """A distance (`m`) or speed (`km/h`), converted from any unit of its kind.
 
     Of several quantities of the right kind the last one outside parentheses counts, as conclusions come last; lengths

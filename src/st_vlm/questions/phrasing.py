@@ -8,7 +8,9 @@ words it has not seen. Placeholders:
     {first}, {second}, {First}      the two objects of a comparison, in the question's order
     {when}, {When}                  "throughout the video" or "from 2.0 to 7.5 seconds"
     {hour}                          the hour that is asked for (direction_timestamp) or answered (moving_direction)
-    {value}                         an answered quantity, two decimals, without its unit
+    {metres}, {second}              a distance or a time that the question states, where its task states one
+    {value}                         an answered quantity, two decimals, or a count, without its unit
+    {x}, {y}, {z}                   an answered position, metres with two decimals
     {start}, {end}                  an answered interval, seconds with one decimal
     {winner}, {Winner}, {loser}     the objects of an answered comparison
     {relation}                      "the same direction" or "different directions"
@@ -26,7 +28,8 @@ from importlib.resources import files
 import yaml
 
 from st_vlm.errors import InputError
-from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity, TaskForm, task_form
+from st_vlm.questions.answers import Answer, Choice, ClockHour, Count, Interval, Position, Quantity
+from st_vlm.questions.forms import TaskForm, task_form
 
 CLOCK_CONVENTION = (
     "12 o'clock is the way the marked object itself first moved, seen from above; 3 o'clock is its right. "
@@ -35,6 +38,7 @@ CLOCK_CONVENTION = (
 _CLOCK_TASKS = ("moving_direction", "direction_timestamp")
 # In all, and held out among them.
 LEAST_PHRASINGS = {"questions": (20, 6), "answers": (10, 3)}
+_OBJECTS = {0: (), 1: ("object",), 2: ("first", "second")}
 _RELATIONS = {"same": "the same direction", "different": "different directions"}
 
 
@@ -80,7 +84,12 @@ def span_words(task: str, span: Interval | None) -> str:
 
 
 def phrase_fields(
-    task: str, colors: Sequence[str | None], span: Interval | None = None, hour: int | None = None
+    task: str,
+    colors: Sequence[str | None],
+    span: Interval | None = None,
+    hour: int | None = None,
+    metres: float | None = None,
+    second: float | None = None,
 ) -> dict[str, str]:
     """What fills the placeholders of a question and, together with the answer, of its answer.
 
@@ -89,21 +98,28 @@ def phrase_fields(
         colors: The mark's colour, or None for "the object" where the clip has one mark; two colours for a
             comparison, in the order in which the question names them.
         span: The question's own span in clip seconds, or None for the whole clip.
-        hour: The hour asked for by `direction_timestamp`.
+        hour, metres, second: What the task's questions state (`forms.TaskForm.states`), and nothing else.
 
     Raises:
-        InputError: An unknown task, the wrong number of colours, or `hour` given for, or missing from, a task.
+        InputError: An unknown task, the wrong number of colours, or something given for, or missing from, a task.
     """
     form = task_form(task)
     if len(colors) != form.marks:
         raise InputError(f"A {task} question is about {form.marks} marked object(s), not {len(colors)}.")
-    if (hour is None) == (task == "direction_timestamp"):
-        raise InputError(f"An hour is asked for by direction_timestamp and by no other task (task {task}, {hour}).")
-    names = ("object",) if form.marks == 1 else ("first", "second")
-    fields = dict(zip(names, map(object_name, colors), strict=True))
+    given = {name: v for name, v in (("hour", hour), ("metres", metres), ("second", second)) if v is not None}
+    if tuple(given) != form.states:
+        raise InputError(
+            f"A {task} question states {' and '.join(form.states) or 'neither hour, metres nor second'}, "
+            f"not {' and '.join(given) or 'nothing'}."
+        )
+    fields = dict(zip(_OBJECTS[form.marks], map(object_name, colors), strict=True))
     fields["when"] = span_words(task, span)
     if hour is not None:
         fields["hour"] = str(ClockHour(hour).hour)
+    if metres is not None:
+        fields["metres"] = f"{metres:g}"
+    if second is not None:
+        fields["second"] = f"{second:.1f}"
     return fields
 
 
@@ -128,6 +144,10 @@ def render_answer(phrase: Phrase, answer: Answer, fields: Mapping[str, str]) -> 
     match answer:
         case Quantity(value):
             filled["value"] = f"{value:.2f}"
+        case Count(number):
+            filled["value"] = str(number)
+        case Position((x, y, z)):
+            filled.update(x=f"{x:.2f}", y=f"{y:.2f}", z=f"{z:.2f}")
         case ClockHour(hour):
             filled["hour"] = str(hour)
         case Interval(start_s, end_s):
@@ -235,8 +255,7 @@ def _check_placeholders(text: str, kind: str, rules: tuple[set[str], set[str]], 
 
 def _placeholders(task: str, form: TaskForm, kind: str) -> tuple[set[str], set[str]]:
     """Names a phrase may use, with their capitalised forms, and those it must use."""
-    objects = {"object"} if form.marks == 1 else {"first", "second"}
-    asked = objects | {"when"} | ({"hour"} if task == "direction_timestamp" else set())
+    asked = {*_OBJECTS[form.marks], "when", *form.states}
     if kind == "questions":
         may, must = asked, asked
     else:
@@ -244,6 +263,8 @@ def _placeholders(task: str, form: TaskForm, kind: str) -> tuple[set[str], set[s
             Quantity: {"value"},
             ClockHour: {"hour"},
             Interval: {"start", "end"},
+            Count: {"value"},
+            Position: {"x", "y", "z"},
             Choice: {"relation"} if "same" in form.options else {"winner"},
         }[form.answer]
         may = asked | must | ({"loser"} if "winner" in must else set())

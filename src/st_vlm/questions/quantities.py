@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Sequence
 
-from st_vlm.questions.answers import Unit
 from st_vlm.questions.numerals import Kind, Numeral, find_numerals
 
 # A length that describes a thing or a place rather than a path.
@@ -41,7 +40,7 @@ _STILL_FOR_A_TIME = re.compile(
 )
 
 
-def read_quantity(text: str, unit: Unit, only_explicit: bool = False) -> float | None:
+def read_quantity(text: str, unit: str, only_explicit: bool = False) -> float | None:
     """The value in `unit` by the rules of `parsing.parse_quantity`; NaN where the decisive number cannot be read.
 
     Args:

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from st_vlm.errors import InputError
 from st_vlm.kinematics.poses import invert, transform
-from st_vlm.questions.answers import Interval, to_target
+from st_vlm.questions.answers import Answer, Interval, to_target
 from st_vlm.questions.clips import Clip
+from st_vlm.questions.forms import task_form
 from st_vlm.questions.phrasing import load_phrasings, phrase_fields, render_answer, render_question
 from st_vlm.questions.tasks import Candidate
 from st_vlm.recordings.categories import noun
@@ -71,6 +72,18 @@ ROW_SCHEMA = pa.schema(
                     ("distortion_coefficients", pa.list_(_FLOAT)),
                     ("height", _FLOAT),
                     ("poses", pa.list_(_MATRIX)),
+                ]
+            ),
+        ),
+        (
+            "asked",
+            pa.struct(
+                [
+                    ("objects", pa.list_(_INT)),
+                    ("states_span", pa.bool_()),
+                    ("hour", _INT),
+                    ("metres", _FLOAT),
+                    ("second", _FLOAT),
                 ]
             ),
         ),
@@ -133,23 +146,58 @@ def question_columns(clip: Clip, candidate: Candidate, number: int, seed: int) -
         number: Tells apart the questions of one task on one clip.
     """
     question_id = f"{clip.id}-{candidate.task}-{number}"
-    rng = random.Random(f"{seed}/{question_id}")
-    asked, answered = load_phrasings(candidate.task).pick(rng)
-    span = Interval(candidate.start_s, candidate.end_s) if candidate.states_span else None
-    alone = len(clip.objects) == 1
-    colours = [None if alone else clip.objects[k].colour for k in candidate.objects]
-    fields = phrase_fields(candidate.task, colours, span, candidate.hour)
-    question = render_question(asked, fields)
-    answer = render_answer(answered, candidate.answer, fields)
+    asked = {
+        "objects": list(candidate.objects),
+        "states_span": candidate.states_span,
+        "hour": candidate.hour,
+        "metres": candidate.metres,
+        "second": candidate.second,
+    }
+    span = {"start": round(candidate.start_s, 3), "end": round(candidate.end_s, 3)}
+    colours = [marked.colour for marked in clip.objects]
     return {
         "id": question_id,
         "task": candidate.task,
-        "question": question,
-        "answer": answer,
-        "messages": messages(question, answer),
         "target": to_target(candidate.answer),
-        "span": {"start": round(candidate.start_s, 3), "end": round(candidate.end_s, 3)},
-        "phrasing": {"question": asked.id, "answer": answered.id},
+        "span": span,
+        "asked": asked,
+        **worded(question_id, candidate.task, candidate.answer, asked, span, colours, seed),
+    }
+
+
+def worded(
+    question_id: str,
+    task: str,
+    answer: Answer,
+    asked: Mapping,
+    span: Mapping,
+    colours: Sequence[str],
+    seed: int,
+    held_out: bool = False,
+) -> dict:
+    """The columns `question`, `answer`, `messages` and `phrasing`: all that depends on the wording.
+
+    Args:
+        question_id: Of the row; the wording is drawn by it and the seed.
+        task: Task id.
+        answer: The truth.
+        asked, span: The row's columns.
+        colours: Of all marks of the clip; the only one is called "the object".
+        seed: Of the build.
+        held_out: Draw from the wordings that are held out of training.
+    """
+    asking, answering = load_phrasings(task).pick(random.Random(f"{seed}/{question_id}"), held_out)
+    stated = Interval(span["start"], span["end"]) if asked["states_span"] else None
+    named = [None if len(colours) == 1 else colours[k] for k in asked["objects"]]
+    states = {name: asked[name] for name in task_form(task).states}
+    fields = phrase_fields(task, named, stated, **states)
+    question = render_question(asking, fields)
+    text = render_answer(answering, answer, fields)
+    return {
+        "question": question,
+        "answer": text,
+        "messages": messages(question, text),
+        "phrasing": {"question": asking.id, "answer": answering.id},
     }
 
 

@@ -41,7 +41,7 @@ class Candidate:
         start_s, end_s: The clip's seconds over which the truth is measured.
         states_span: Whether the question must state them; otherwise it is about the whole clip.
         answer: The truth.
-        hour: The hour that `direction_timestamp` asks for.
+        hour, metres, second: What the question states beside objects and time (`forms.TaskForm.states`).
         category: Noun of the first object.
         mixed: Whether a comparison is between objects of different nouns.
         static: Whether a single object stands still.
@@ -55,6 +55,8 @@ class Candidate:
     states_span: bool
     answer: Answer
     hour: int | None = None
+    metres: float | None = None
+    second: float | None = None
     category: str = ""
     mixed: bool = False
     static: bool = False

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from st_vlm.building.settings import BUILD_FILE, DROPPED_FILE, METADATA_FILE, SPLITS
 from st_vlm.building.shard import DROPPED_SCHEMA, TRACK_SCHEMA
 from st_vlm.errors import InputError
-from st_vlm.questions.answers import TASKS
 from st_vlm.questions.clips import file_name
+from st_vlm.questions.forms import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.recordings.images import path_inside
 
