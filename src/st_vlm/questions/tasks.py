@@ -12,23 +12,18 @@ from itertools import combinations
 
 import numpy as np
 
-from st_vlm.kinematics.headings import angle_between
 from st_vlm.kinematics.motion import Moving
 from st_vlm.kinematics.resampling import STEP_S
 from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity
 from st_vlm.questions.clips import Clip
+from st_vlm.questions.measuring import farther, relation
 from st_vlm.questions.sightings import whole_tenths
 from st_vlm.questions.turns import asked_hour, asked_runs
 from st_vlm.recordings.categories import noun
 
-MARGIN_SHARE = 0.15
-MARGIN_M = 0.5
 SHORTEST_COMPARED_S = 2.0
 LONGEST_COMPARED_PART_S = 6.0
 DIRECTION_SPANS_S = (1.0, 3.0)
-SAME_WITHIN_RAD = np.deg2rad(15.0)
-DIFFERENT_BEYOND_RAD = np.deg2rad(45.0)
-STRAIGHTEST = 0.9
 
 
 @dataclass(frozen=True)
@@ -138,9 +133,9 @@ def moving_direction_comparison(clip: Clip, rng: np.random.Generator) -> list[Ca
         shortest, longest = DIRECTION_SPANS_S
         found: dict[str, Candidate] = {}
         for a, b in _parts(common[0], common[1], rng, shortest, longest):
-            relation = _relation(clip, pair, a, b)
-            if relation is not None and relation not in found:
-                found[relation] = _pair(clip, "moving_direction_comparison", pair, a, b, True, Choice(relation))
+            verdict = _relation(clip, pair, a, b)
+            if verdict is not None and verdict not in found:
+                found[verdict] = _pair(clip, "moving_direction_comparison", pair, a, b, True, Choice(verdict))
         candidates.extend(found.values())
     return candidates
 
@@ -230,14 +225,8 @@ def _common_span(clip: Clip, pair: tuple[int, int]) -> tuple[float, float, bool]
 
 def _farther(clip: Clip, pair: tuple[int, int], start_s: float, end_s: float) -> int | None:
     """The object of a pair that travels farther by more than the margin, or None where it is too close to ask."""
-    motions = [clip.motion(k, start_s, end_s) for k in pair]
-    if any(motion.state is Moving.UNDECIDED for motion in motions):
-        return None
-    distances = [motion.distance_m for motion in motions]
-    lead = abs(distances[0] - distances[1])
-    if lead < MARGIN_M or lead < MARGIN_SHARE * max(distances):
-        return None
-    return pair[int(np.argmax(distances))]
+    ahead = farther([clip.motion(k, start_s, end_s) for k in pair])
+    return None if ahead is None else pair[ahead]
 
 
 def _parts(
@@ -259,15 +248,5 @@ def _parts(
 
 
 def _relation(clip: Clip, pair: tuple[int, int], start_s: float, end_s: float) -> str | None:
-    """`same` or `different` for two net displacements that are long and straight enough, else None."""
-    motions = [clip.motion(k, start_s, end_s) for k in pair]
-    nets = [motion.net for motion in motions]
-    least = max(1.0, 0.5 * (end_s - start_s))
-    for motion, net in zip(motions, nets, strict=True):
-        length = float(np.linalg.norm(net))
-        if length < least or length < STRAIGHTEST * motion.path_m:
-            return None
-    angle = angle_between(*nets)
-    if angle <= SAME_WITHIN_RAD:
-        return "same"
-    return "different" if angle >= DIFFERENT_BEYOND_RAD else None
+    """`same` or `different`, or None where it is not clear enough to ask."""
+    return relation([clip.motion(k, start_s, end_s) for k in pair], end_s - start_s)

@@ -1,0 +1,115 @@
+"""The truth of a question as a function of its objects' motions, and the truth of a row measured again from tracks.
+
+The rules of the comparisons stand here once: `tasks` asks by them, and a control variant, whose tracks are mirrored or
+reversed, is measured by them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from st_vlm.kinematics.headings import angle_between
+from st_vlm.kinematics.motion import Moving
+from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity
+from st_vlm.questions.motion import SpanMotion, span_motion
+from st_vlm.questions.turns import asked_hour, asked_runs
+from st_vlm.recordings import Recording
+
+MARGIN_SHARE = 0.15
+MARGIN_M = 0.5
+SAME_WITHIN_RAD = np.deg2rad(15.0)
+DIFFERENT_BEYOND_RAD = np.deg2rad(45.0)
+STRAIGHTEST = 0.9
+
+# Spans are stored to the millisecond: an end this near to a frame or a box is that frame's or box's own time.
+_STORED_TO_NS = 510_000
+
+
+def farther(motions: Sequence[SpanMotion]) -> int | None:
+    """Which of two objects travels farther by more than the margin; None where it is too close to ask."""
+    if any(motion.state is Moving.UNDECIDED for motion in motions):
+        return None
+    distances = [motion.distance_m for motion in motions]
+    lead = abs(distances[0] - distances[1])
+    if lead < MARGIN_M or lead < MARGIN_SHARE * max(distances):
+        return None
+    return int(np.argmax(distances))
+
+
+def relation(motions: Sequence[SpanMotion], duration_s: float) -> str | None:
+    """`same` or `different` for two net displacements that are long and straight enough, else None.
+
+    Args:
+        motions: Of the two objects.
+        duration_s: Of the span that the question states.
+    """
+    nets = [motion.net for motion in motions]
+    least = max(1.0, 0.5 * duration_s)
+    for motion, net in zip(motions, nets, strict=True):
+        length = float(np.linalg.norm(net))
+        if length < least or length < STRAIGHTEST * motion.path_m:
+            return None
+    angle = angle_between(*nets)
+    if angle <= SAME_WITHIN_RAD:
+        return "same"
+    return "different" if angle >= DIFFERENT_BEYOND_RAD else None
+
+
+def true_answer(row: Mapping, recording: Recording) -> Answer | None:
+    """The truth of a dataset row measured again from its recording's tracks; None where by the rules of the tasks it
+    would not be asked: in the dead zone, within the margin, an hour off its centre, an interval that is not unique.
+
+    Tables of tracks hold neither the slack of drifting poses nor the sigma of pseudo-labels: unless the recording
+    brings them, the static test is made without.
+
+    Args:
+        row: The columns `task`, `asked`, `span`, `marks`, `timestamps` and `start_ns`.
+        recording: The tracks that the marks name, in the source's clock.
+    """
+    motions = row_motions(row, recording)
+    asked, task = row["asked"], row["task"]
+    colours = [row["marks"][k]["color"] for k in asked["objects"]]
+    match task:
+        case "traveled_distance" | "traveling_speed":
+            motion = motions[0]
+            if motion.state is Moving.UNDECIDED:
+                return None
+            is_distance = task == "traveled_distance"
+            return Quantity(motion.distance_m, "m") if is_distance else Quantity(motion.mean_speed_kmh, "km/h")
+        case "moving_direction":
+            hour = asked_hour(motions[0])
+            return None if hour is None else ClockHour(hour)
+        case "direction_timestamp":
+            runs = [run for run in asked_runs(motions[0]) if run.hour == asked["hour"]]
+            return Interval(runs[0].start_s, runs[0].end_s) if runs else None
+        case "traveled_distance_comparison" | "traveling_speed_comparison":
+            ahead = farther(motions)
+            return None if ahead is None else Choice(colours[ahead])
+        case "moving_direction_comparison":
+            verdict = relation(motions, row["span"]["end"] - row["span"]["start"])
+            return None if verdict is None else Choice(verdict)
+    return None
+
+
+def row_motions(row: Mapping, recording: Recording) -> list[SpanMotion]:
+    """The motion of each object that a row asks about, in the order in which it names them, over the row's span."""
+    tracks = {track.id: track for track in recording.tracks}
+    asked = [tracks[row["marks"][k]["track_id"]] for k in row["asked"]["objects"]]
+    start_s, end_s = _exact_span(row, [track.times_ns for track in asked])
+    return [span_motion(recording, track, row["start_ns"], start_s, end_s) for track in asked]
+
+
+def _exact_span(row: Mapping, box_times_ns: Sequence[np.ndarray]) -> tuple[float, float]:
+    """A row's span to the nanosecond: one that is not stated begins and ends with a frame of the clip or a box."""
+    start, end = row["span"]["start"], row["span"]["end"]
+    if row["asked"]["states_span"]:
+        return start, end
+    frames = np.rint(np.asarray(row["timestamps"]) * 1e9).astype(np.int64)
+    known = np.concatenate([frames, *(times - row["start_ns"] for times in box_times_ns)])
+    nearest = (known[np.abs(known - round(end_s * 1e9)).argmin()] for end_s in (start, end))
+    return tuple(
+        float(exact) * 1e-9 if abs(exact - stored * 1e9) < _STORED_TO_NS else stored
+        for exact, stored in zip(nearest, (start, end), strict=True)
+    )
