@@ -17,7 +17,14 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def command(scenes: Path, out: Path, *options: object) -> list[str]:
-    return [sys.executable, "-m", "st_vlm.cli.main", "build", SOURCE, *map(str, (scenes, "--out", out, *options))]
+    return [
+        sys.executable,
+        "-m",
+        "st_vlm.cli.main",
+        "build",
+        SOURCE,
+        *map(str, (scenes, "--out", out, "--balance", "partial", *options)),
+    ]
 
 
 def wait_until(true, what: str) -> None:

@@ -22,7 +22,7 @@ SCENES = ("scene-0001", "scene-0002", "scene-0003")
 def build_scenes(folder: Path, video: bool = True) -> Path:
     """Three nuScenes scenes with a moving car, a parked one, a walker and a cone; returns the built folder."""
     root = write_nuscenes(folder / "nuscenes", nuscenes_tables(SCENES, samples=13), images=video)
-    build(BuildSettings("nuscenes", str(root), balance=False, video=video), folder / "stkit")
+    build(BuildSettings("nuscenes", str(root), balance="none", video=video), folder / "stkit")
     return folder / "stkit"
 
 

@@ -106,7 +106,7 @@ def test_the_folder_holds_rows_videos_tracks_and_a_card(offer, tmp_path):
         counted = {task: sum(row["task"] == task for row in rows) for task in TASKS}
         assert report.counts[split] == {task: count for task, count in counted.items() if count}
         assert set(report.counts[split]) == set(TASKS)
-    assert {f for f in files if "/" not in f} == {"README.md", "dropped.parquet", "stkit.json"}
+    assert {f for f in files if "/" not in f} == {"README.md", "balance.json", "dropped.parquet", "stkit.json"}
     assert {f for f in files if f.startswith("tracks/")} == {"tracks/a.parquet", "tracks/b.parquet"}
     assert report.clips == sum(f.endswith("mp4") for f in files)
     assert not report.failures
@@ -191,7 +191,7 @@ def test_only_the_wanted_tasks_and_everything_when_not_balanced(offer, tmp_path)
     offer(a=street("a", *TRACKS, track("parked too", straight(-5.0, 30.0))))
     few = build(BuildSettings("handmade", "x", tasks=("moving_direction",)), tmp_path / "few")
     assert set(few.counts["train"]) == {"moving_direction"}
-    whole = build(BuildSettings("handmade", "x", balance=False), tmp_path / "whole")
+    whole = build(BuildSettings("handmade", "x", balance="none"), tmp_path / "whole")
     balanced = build(BuildSettings("handmade", "x"), tmp_path / "balanced")
     assert all(whole.counts["train"][task] >= n for task, n in balanced.counts["train"].items())
 
@@ -514,7 +514,7 @@ def test_what_one_camera_asked_is_not_asked_of_another(offer, tmp_path, monkeypa
     monkeypatch.setattr(
         HandMade, "read", lambda self, _, camera=None, images=True: one if camera == "front" else second
     )
-    build(BuildSettings("handmade", "x", balance=False), tmp_path / "out")
+    build(BuildSettings("handmade", "x", balance="none"), tmp_path / "out")
     rows = rows_of(tmp_path / "out", "train")
     spans: dict = {}
     for row in rows:

@@ -18,7 +18,7 @@ SCENES = tuple(f"scene-{k:04d}" for k in range(1, 41))
 @pytest.fixture(scope="module")
 def command(tmp_path_factory) -> list[str]:
     root = write_nuscenes(tmp_path_factory.mktemp("nuscenes"), nuscenes_tables(SCENES))
-    return [sys.executable, "-m", "st_vlm.cli.main", "build", "nuscenes", str(root)]
+    return [sys.executable, "-m", "st_vlm.cli.main", "build", "nuscenes", str(root), "--balance", "partial"]
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -25,7 +25,7 @@ def spoil_an_image_of(root, scene):
 
 
 def test_it_prints_rows_a_task_and_split(st_vlm, two_scenes, tmp_path):
-    code, out, err = st_vlm("build", "nuscenes", two_scenes, "--out", tmp_path / "built")
+    code, out, err = st_vlm("build", "nuscenes", two_scenes, "--balance", "partial", "--out", tmp_path / "built")
     assert code == 0
     [split] = [folder.name for folder in (tmp_path / "built").iterdir() if (folder / "metadata.parquet").is_file()]
     rows = pq.read_table(tmp_path / "built" / split / "metadata.parquet").to_pylist()
@@ -39,14 +39,16 @@ def test_it_prints_rows_a_task_and_split(st_vlm, two_scenes, tmp_path):
 
 
 def test_json_goes_to_standard_output_alone(st_vlm, two_scenes, tmp_path):
-    code, out, _ = st_vlm("build", "nuscenes", two_scenes, "--out", tmp_path / "built", "--format", "json")
+    code, out, _ = st_vlm(
+        "build", "nuscenes", two_scenes, "--balance", "partial", "--out", tmp_path / "built", "--format", "json"
+    )
     found = json.loads(out)
     assert (code, set(found)) == (0, {"out", "rows", "clips", "tracks", "tracks_asked", "dropped"})
 
 
 def test_one_bad_scene_is_named_and_the_other_built(st_vlm, two_scenes, tmp_path):
     spoil_an_image_of(two_scenes, "scene-0002")
-    code, _, err = st_vlm("build", "nuscenes", two_scenes, "--out", tmp_path / "built")
+    code, _, err = st_vlm("build", "nuscenes", two_scenes, "--balance", "partial", "--out", tmp_path / "built")
     assert code == 1
     assert "scene-0002" in err
     assert (tmp_path / "built" / "README.md").is_file()
@@ -76,7 +78,9 @@ def test_refusals_are_one_sentence_and_leave_nothing(st_vlm, two_scenes, tmp_pat
 
 def test_a_folder_that_may_not_be_written_is_a_sentence(st_vlm, two_scenes, tmp_path):
     (tmp_path / "file").write_text("here")
-    code, _, err = st_vlm("build", "nuscenes", two_scenes, "--out", tmp_path / "file" / "built")
+    code, _, err = st_vlm(
+        "build", "nuscenes", two_scenes, "--balance", "partial", "--out", tmp_path / "file" / "built"
+    )
     assert code == 2
     assert "file" in err
     assert "Traceback" not in err

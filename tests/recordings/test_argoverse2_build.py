@@ -20,7 +20,9 @@ def test_a_log_is_built(st_vlm, tmp_path, images):
     log = tmp_path / "logs" / "train" / "some-log"
     write_argoverse2(log, argoverse2_tables(81, following), images=160 if images else 0)
     flags = () if images else ("--no-video", "--camera", FRONT)
-    code, _, err = st_vlm("build", "argoverse2", tmp_path / "logs", "--out", tmp_path / "out", *flags)
+    code, _, err = st_vlm(
+        "build", "argoverse2", tmp_path / "logs", "--out", tmp_path / "out", "--balance", "partial", *flags
+    )
     assert code == 0, err
     assert json.loads((tmp_path / "out" / "stkit.json").read_text())["source"] == "argoverse2"
     rows = pq.read_table(tmp_path / "out" / "train" / "metadata.parquet").to_pylist()

@@ -237,7 +237,7 @@ def test_a_missing_video_is_told_where_others_of_the_take_are_there(st_vlm, tmp_
     sentence = r"no video of .*frame_aligned_videos/cam02\.mp4"
     with pytest.raises(InputError, match=sentence):
         source.read(TAKE, "cam02")
-    code, _, err = st_vlm("build", "ego_exo4d", root, "--out", tmp_path / "out", "--no-balance")
+    code, _, err = st_vlm("build", "ego_exo4d", root, "--out", tmp_path / "out", "--balance", "none")
     assert code == 1
     assert re.search(sentence, err)
     rows = pq.read_table(next((tmp_path / "out").glob("*/metadata.parquet"))).to_pylist()
@@ -373,7 +373,7 @@ def test_a_release_is_built(st_vlm, tmp_path):
     """Distances and speeds by the known speed, marks on the wearer in the clips, and the frames' numbers."""
     names = ("unc_soccer_01_2", "unc_soccer_02_1")
     root = write_ego_exo4d(tmp_path / "release", ego_exo4d_tables(names), videos="full")
-    code, _, _ = st_vlm("build", "ego_exo4d", root, "--out", tmp_path / "built", "--no-balance")
+    code, _, _ = st_vlm("build", "ego_exo4d", root, "--out", tmp_path / "built", "--balance", "none")
     assert code == 0
     folders = {name: tmp_path / "built" / split for name, split in zip(names, ("validation", "train"), strict=True)}
     for name, folder in folders.items():
@@ -403,7 +403,7 @@ def check_clip(path, row):
 
 def test_a_release_without_videos_is_built(st_vlm, tmp_path):
     root = write_ego_exo4d(tmp_path / "release", ego_exo4d_tables())
-    code, _, _ = st_vlm("build", "ego_exo4d", root, "--out", tmp_path / "built", "--no-balance", "--no-video")
+    code, _, _ = st_vlm("build", "ego_exo4d", root, "--out", tmp_path / "built", "--balance", "none", "--no-video")
     assert code == 0
     rows = pq.read_table(tmp_path / "built" / "validation" / "metadata.parquet").to_pylist()
     assert {row["task"] for row in rows} == {"traveled_distance", "traveling_speed"}

@@ -226,7 +226,16 @@ def test_the_command_line_builds_it(tmp_path, capsys, monkeypatch, video):
             labels[sequence, row[1], int(row[0])] = [float(number) for number in row[6:10]]
     extra = [] if video else ["--no-video", "--camera", "image_02"]
     code, _, err = run_command(
-        monkeypatch, capsys, "build", "kitti", tmp_path / "kitti", "--out", tmp_path / "built", *extra
+        monkeypatch,
+        capsys,
+        "build",
+        "kitti",
+        tmp_path / "kitti",
+        "--out",
+        tmp_path / "built",
+        "--balance",
+        "partial",
+        *extra,
     )
     assert code == 0, err
     rows = pq.read_table(tmp_path / "built" / "train" / "metadata.parquet").to_pylist()

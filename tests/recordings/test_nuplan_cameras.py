@@ -166,7 +166,7 @@ def test_logs_are_built(st_vlm, tmp_path, video):
     for split, log in (("train_boston", "log-a"), ("val", "log-b")):
         write_nuplan(tmp_path / "data", nuplan_tables(201, log=log), split, images=video)
     write_log(tmp_path / "data" / "splits" / "val" / "log-c.db", {"log": []}, indices=False)
-    arguments = ["build", "nuplan", tmp_path / "data", "--out", tmp_path / "built", "--no-balance"]
+    arguments = ["build", "nuplan", tmp_path / "data", "--out", tmp_path / "built", "--balance", "none"]
     code, _, err = st_vlm(*arguments, *([] if video else ["--no-video"]))
     assert code == 1
     assert "log-c.db has no table scene" in err

@@ -9,8 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,65 +23,17 @@ import pyarrow.parquet as pq
 from st_vlm import __version__
 from st_vlm.building.card import CardFacts, dataset_card
 from st_vlm.building.plan import RESULT, Plan, WorkFolder
-from st_vlm.building.settings import BUILD_FILE, DROPPED_FILE, METADATA_FILE, SPLITS, BuildSettings
-from st_vlm.building.shard import ABOUT_FILE, CLIPS, DROPPED_SCHEMA, ROWS_FILE, TRACKS_FILE
+from st_vlm.building.selecting import Shard, read_shards, select
+from st_vlm.building.settings import BALANCE_FILE, BUILD_FILE, DROPPED_FILE, METADATA_FILE, SPLITS, BuildSettings
+from st_vlm.building.shard import CLIPS, DROPPED_SCHEMA, ROWS_FILE, TRACKS_FILE
 from st_vlm.questions.clips import file_name
 from st_vlm.questions.forms import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
-from st_vlm.questions.selection import Ask, Repeats, Traits, balanced
 from st_vlm.recordings import source_class
 from st_vlm.recordings.drops import RULES
 
 ROW_GROUP_ROWS = 256
 VIDEO_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A finished shard.
-
-    Attributes:
-        path: Its folder.
-        recording: Of which it is.
-        split, licence, domain: The recording's.
-        tracks: Number of the recording's tracks.
-        rows: Numbers of its rows that ask nothing that an earlier camera's shard asks.
-        traits: Of each of those.
-    """
-
-    path: Path
-    recording: str
-    split: str
-    licence: str
-    domain: str
-    tracks: int
-    rows: np.ndarray
-    traits: tuple[Traits, ...]
-
-    @classmethod
-    def read(cls, path: Path, recording: str, repeats: Repeats) -> Shard:
-        """Read a shard; `repeats` knows what the recording has been asked before."""
-        about = json.loads((path / ABOUT_FILE).read_text(encoding="utf-8"))
-        asks = (Ask(**{name: tuple(v) if isinstance(v, list) else v for name, v in a.items()}) for a in about["asks"])
-        rows = [row for row, ask in enumerate(asks) if repeats.add(ask)]
-        traits = (about["traits"][row] for row in rows)
-        return cls(
-            path,
-            recording,
-            *(sys.intern(about[name]) for name in ("split", "licence", "domain")),
-            about["tracks"],
-            np.array(rows, np.int64),
-            tuple(Traits(**{**one, "task": sys.intern(one["task"])}) for one in traits),
-        )
-
-
-def _read_shards(work: WorkFolder, plan: Plan) -> list[Shard]:
-    """The finished shards in the order of the plan; a question that two cameras ask stays with the first."""
-    shards = []
-    for recording, jobs in groupby(plan.jobs, key=lambda job: job.recording):
-        repeats = Repeats()
-        shards += [Shard.read(work.shard(job), recording, repeats) for job in jobs if work.is_done(job)]
-    return shards
 
 
 @dataclass(frozen=True)
@@ -96,6 +47,7 @@ class Assembled:
         tracks: Number of annotated objects in all recordings, one with a question or not.
         asked: Number of objects in some question's clip.
         domains: Of the recordings.
+        balance: What guessing would score (`selecting.balance_report`).
     """
 
     counts: dict[str, dict[str, int]]
@@ -104,12 +56,18 @@ class Assembled:
     tracks: int
     asked: int
     domains: frozenset[str]
+    balance: dict
 
 
 def assemble(work: WorkFolder, plan: Plan, settings: BuildSettings, failures: Sequence[str]) -> Assembled | None:
-    """Write the finished folder to `result/` in the work folder; None where no shard has a question."""
-    shards = _read_shards(work, plan)
-    chosen = _select(shards, settings)
+    """Write the finished folder to `result/` in the work folder; None where no shard has a question.
+
+    Raises:
+        InputError: The set is to be balanced in full and is too small or too one-sided for that.
+    """
+    shards = read_shards(work, plan)
+    selection = select(shards, settings)
+    chosen = selection.rows
     if not any(map(len, chosen)):
         return None
     result = work.path / RESULT
@@ -131,26 +89,10 @@ def assemble(work: WorkFolder, plan: Plan, settings: BuildSettings, failures: Se
     dropped = _write_dropped(result / DROPPED_FILE, shards)
     tracks = sum(shard.tracks for shard in first.values())
     domains = frozenset(shard.domain for shard in shards)
-    done = Assembled(counts, clips, dropped, tracks, len(marked), domains)
+    done = Assembled(counts, clips, dropped, tracks, len(marked), domains, selection.report)
+    (result / BALANCE_FILE).write_text(json.dumps(selection.report, indent=2) + "\n", encoding="utf-8")
     _write_about(result, done, settings, sorted({shard.licence for shard in used}), failures)
     return done
-
-
-def _select(shards: Sequence[Shard], settings: BuildSettings) -> list[np.ndarray]:
-    """Numbers of the rows of every shard that stay, balanced within each split."""
-    chosen = [shard.rows for shard in shards]
-    if not settings.balance:
-        return chosen
-    for number, split in enumerate(SPLITS):
-        members = [k for k, shard in enumerate(shards) if shard.split == split]
-        places = [(k, row) for k in members for row in range(len(shards[k].traits))]
-        rng = np.random.default_rng([settings.seed, number])
-        kept = defaultdict(list)
-        for place in balanced([shards[k].traits[row] for k, row in places], rng):
-            kept[places[place][0]].append(places[place][1])
-        for k in members:
-            chosen[k] = shards[k].rows[np.array(kept[k], dtype=np.int64)]
-    return chosen
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 
+from st_vlm.balance.selection import BALANCES, Balance
 from st_vlm.building.code import code_hash
+from st_vlm.errors import InputError
 from st_vlm.questions.forms import TASKS, task_form
 from st_vlm.recordings import Source, open_recordings
 
 BUILD_FILE = "stkit.json"
 METADATA_FILE = "metadata.parquet"
+BALANCE_FILE = "balance.json"
 DROPPED_FILE = "dropped.parquet"
 SPLITS = ("train", "validation", "test")
 
@@ -25,7 +28,8 @@ class BuildSettings:
         seed: Of clips, marks, words and balancing.
         cameras: Names of the cameras to use; None: all of them.
         tasks: Task ids.
-        balance: Whether rows are dropped until the set is balanced.
+        balance: How far rows are dropped until guessing does not pay: `full` refuses a set that is too small for that,
+            `partial` takes what there is, `none` drops nothing. Shards do not depend on it.
         video: False: no image is read and no clip written; rows keep their boxes, and `video` is null.
     """
 
@@ -34,13 +38,15 @@ class BuildSettings:
     seed: int = 0
     cameras: tuple[str, ...] | None = None
     tasks: tuple[str, ...] = tuple(TASKS)
-    balance: bool = True
+    balance: Balance = "partial"
     video: bool = True
     source_options: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for task in self.tasks:
             task_form(task)
+        if self.balance not in BALANCES:
+            raise InputError(f"The balance of a build is one of {', '.join(BALANCES)}, not {self.balance!r}.")
 
     def open(self) -> Source:
         """The recordings.
@@ -57,8 +63,13 @@ class BuildSettings:
         return replace(self, path=os.path.abspath(self.path))
 
     def fingerprint(self) -> str:
-        """Text that differs between builds whose shards must not be mixed: other settings, or other code."""
+        """Text that differs between builds of other settings or other code."""
         return json.dumps({**asdict(self), "code": code_hash()}, sort_keys=True)
+
+    def shares_shards_with(self, fingerprint: str) -> bool:
+        """Whether shards that were written under another's `fingerprint` are those that these settings give."""
+        mine, other = (json.loads(text) for text in (self.fingerprint(), fingerprint))
+        return {**mine, "balance": None} == {**other, "balance": None}
 
     @classmethod
     def from_fingerprint(cls, text: str) -> BuildSettings:

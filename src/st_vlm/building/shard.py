@@ -27,10 +27,9 @@ from st_vlm.building.settings import DROPPED_FILE
 from st_vlm.errors import InputError
 from st_vlm.questions.clips import Clip, cut_clips
 from st_vlm.questions.rows import ROW_SCHEMA, clip_columns, question_columns, to_table
-from st_vlm.questions.selection import Ask, Asked, ask_of, traits_of, without_repeats
+from st_vlm.questions.selection import Ask, Asked, ask_of, without_repeats
 from st_vlm.questions.tasks import TASK_CANDIDATES
 from st_vlm.recordings import Recording
-from st_vlm.recordings.categories import is_person
 from st_vlm.recordings.drops import TRACK_RULES, Drop
 from st_vlm.recordings.quality import assess
 from st_vlm.video.encoding import Fitter, fit_size, write_video
@@ -107,12 +106,9 @@ class Interview:
             rows.append(question_columns(clip, candidate, number, self.seed) | shared[clip.id])
         return rows
 
-    def traits(self) -> list[dict]:
-        """What balancing looks at, a question each."""
-        return [
-            asdict(traits_of(one.candidate, is_person(one.clip.objects[one.candidate.objects[0]].track.category)))
-            for one in self.asked
-        ]
+    def reversed_winners(self) -> list[bool]:
+        """Of each question, whether the faster of two is behind over the whole clip, which its row does not tell."""
+        return [one.candidate.reversed_winner for one in self.asked]
 
     def asks(self) -> list[Ask]:
         """What decides about repeats, a question each."""
@@ -138,7 +134,7 @@ def write_shard(recording: Recording, folder: Path, seed: int, tasks: Sequence[s
     """Write the shard of a recording that has a camera.
 
     The folder gets `rows.parquet`, `tracks.parquet`, `dropped.parquet`, `shard.json` (the recording's split, licence,
-    domain and number of tracks; traits and `Ask` of each row) and, with `video`, `clips/*.mp4`.
+    domain and number of tracks; `reversed_winners` and `asks`, a row each) and, with `video`, `clips/*.mp4`.
 
     Raises:
         InputError: An image cannot be read.
@@ -155,7 +151,7 @@ def write_shard(recording: Recording, folder: Path, seed: int, tasks: Sequence[s
             "licence": recording.licence,
             "domain": recording.domain,
             "tracks": len(recording.tracks),
-            "traits": found.traits(),
+            "reversed_winners": found.reversed_winners(),
             "asks": [asdict(ask) for ask in found.asks()],
         }
         pq.write_table(to_table(found.rows(), ROW_SCHEMA), temporary / ROWS_FILE)

@@ -79,8 +79,12 @@ def build(
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="Ask this task (repeatable); default: all seven.")] = None,
     balance: Annotated[
-        bool, typer.Option(help="Drop rows until answers are balanced; a few of each kind always stay.")
-    ] = True,
+        Literal["full", "partial", "none"],
+        typer.Option(
+            help="Drop questions until guessing does not pay: in full, or not at all where the set is too small for "
+            "that; as far as there are enough; or never."
+        ),
+    ] = "full",
     video: Annotated[bool, typer.Option(help="Write clips; without, rows of logs that have no images.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and estimate; write nothing.")] = False,
     num_recordings: Annotated[
