@@ -20,7 +20,8 @@ CHORD_PEOPLE_MAX_SIGMA_M = 0.05
 
 HOUR_RAD = np.pi / 6
 HOUR_CHANGES_BEYOND_RAD = np.deg2rad(20.0)
-STEP_WINDOW_S = 1.0
+# Half the lengths in time of the chords that are tried for a step, up to a second each way.
+HALF_CHORDS_S = (0.25, 0.5, 0.75, 1.0)
 SHORTEST_RUN_S = 1.0
 
 
@@ -61,7 +62,13 @@ def clockwise_turn(initial: float, heading: float) -> float:
 
 def clock_hour(turn: float) -> int:
     """Nearest hour, 1-12, of a clockwise turn in radians: 12 covers -15 to +15 degrees."""
-    return int(np.round(turn / HOUR_RAD)) % 12 or 12
+    return round(turn / HOUR_RAD) % 12 or 12
+
+
+def clock_hours(turns: np.ndarray) -> np.ndarray:
+    """`clock_hour` of (N,) turns: (N,) int."""
+    hours = np.round(turns / HOUR_RAD).astype(int) % 12
+    return np.where(hours == 0, 12, hours)
 
 
 def off_hour(turn: float) -> float:
@@ -83,15 +90,14 @@ def step_headings(times_s: np.ndarray, points: np.ndarray, chord_m: float) -> li
         G - 1 angles or None.
     """
     middles = (times_s[1:] + times_s[:-1]) / 2
-    headings: list[float | None] = [None] * len(middles)
-    for half in (0.25, 0.5, 0.75, STEP_WINDOW_S):
-        ends = (np.clip(middles + offset, times_s[0], times_s[-1]) for offset in (-half, half))
-        before, after = (interpolate(times_s, points, end) for end in ends)
-        chords = after - before
-        for k in np.flatnonzero(np.linalg.norm(chords, axis=-1) >= chord_m):
-            if headings[k] is None:
-                headings[k] = _angle(chords[k])
-    return headings
+    offsets = np.array([*(-half for half in HALF_CHORDS_S), *HALF_CHORDS_S])
+    ends = np.minimum(np.maximum(middles + offsets[:, None], times_s[0]), times_s[-1])
+    before, after = interpolate(times_s, points, ends.ravel()).reshape(2, len(HALF_CHORDS_S), len(middles), 2)
+    x, y = np.moveaxis(after - before, -1, 0)
+    long = np.sqrt(x * x + y * y) >= chord_m
+    shortest = long.argmax(axis=0), np.arange(len(middles))
+    angles = np.arctan2(y[shortest], x[shortest]).tolist()
+    return [angle if found else None for angle, found in zip(angles, long[shortest].tolist(), strict=True)]
 
 
 def hour_runs(times_s: np.ndarray, points: np.ndarray, chord_m: float) -> list[Run]:
@@ -106,8 +112,10 @@ def hour_runs(times_s: np.ndarray, points: np.ndarray, chord_m: float) -> list[R
     initial = initial_heading(points, chord_m)
     if initial is None:
         return [Run(float(times_s[0]), float(times_s[-1]), None)]
+    seconds = times_s.tolist()
     runs: list[Run] = []
     current: int | None = None
+    start, label = 0, None
     for k, heading in enumerate(step_headings(times_s, points, chord_m)):
         hour = None
         if heading is not None:
@@ -115,7 +123,11 @@ def hour_runs(times_s: np.ndarray, points: np.ndarray, chord_m: float) -> list[R
             if current is None or abs(wrap(turn - current * HOUR_RAD)) > HOUR_CHANGES_BEYOND_RAD:
                 current = clock_hour(turn)
             hour = current
-        runs = _append(runs, Run(float(times_s[k]), float(times_s[k + 1]), hour))
+        if hour != label:
+            if k > start:
+                runs.append(Run(seconds[start], seconds[k], label))
+            start, label = k, hour
+    runs.append(Run(seconds[start], seconds[-1], label))
     return _merge_short(runs)
 
 
