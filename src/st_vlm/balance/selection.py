@@ -24,6 +24,8 @@ BALANCES: tuple[Balance, ...] = ("full", "partial", "none")
 ALWAYS_KEEP = 4
 # Shares of fewer questions are chance.
 LEAST_TRIMMED = 100
+# Fitted on other questions a guesser may know some groups better than here.
+_AIM_BELOW = 0.01
 # Fewer questions of a task, over all splits, are no balanced set of it.
 LEAST_OF_A_TASK = 100
 
@@ -59,7 +61,7 @@ def balanced(
 
 def _trimmed(task: str, rows: list[int], glances: Sequence[Glance], rng: np.random.Generator) -> list[int]:
     """Drop rows that a guesser gets right until none is above its goal, or too few are left to tell."""
-    goals = [(guesser, most) for guesser in guessers_of(task) if (most := goal(task, guesser.name)) is not None]
+    goals = [(guesser, most - _AIM_BELOW) for guesser in guessers_of(task) if (most := goal(task, guesser.name))]
     before = None
     while before != len(rows):
         before = len(rows)

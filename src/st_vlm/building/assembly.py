@@ -5,7 +5,6 @@ Rows are streamed from shard to table; only what balancing looks at is held for 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,19 +20,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from st_vlm import __version__
-from st_vlm.building.card import CardFacts, dataset_card
 from st_vlm.building.plan import RESULT, Plan, WorkFolder
 from st_vlm.building.selecting import Shard, read_shards, select
 from st_vlm.building.settings import BALANCE_FILE, BUILD_FILE, DROPPED_FILE, METADATA_FILE, SPLITS, BuildSettings
 from st_vlm.building.shard import CLIPS, DROPPED_SCHEMA, ROWS_FILE, TRACKS_FILE
+from st_vlm.building.tables import CARD_FILE, NO_VIDEO, card_of, open_tables
 from st_vlm.questions.clips import file_name
 from st_vlm.questions.forms import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
-from st_vlm.recordings import source_class
 from st_vlm.recordings.drops import RULES
 
 ROW_GROUP_ROWS = 256
-VIDEO_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Assembled:
         tracks: Number of annotated objects in all recordings, one with a question or not.
         asked: Number of objects in some question's clip.
         domains: Of the recordings.
-        balance: What guessing would score (`selecting.balance_report`).
+        balance: How it was balanced, and what guessing would score (`selecting.Selection`).
     """
 
     counts: dict[str, dict[str, int]]
@@ -91,7 +88,7 @@ def assemble(work: WorkFolder, plan: Plan, settings: BuildSettings, failures: Se
     domains = frozenset(shard.domain for shard in shards)
     done = Assembled(counts, clips, dropped, tracks, len(marked), domains, selection.report)
     (result / BALANCE_FILE).write_text(json.dumps(selection.report, indent=2) + "\n", encoding="utf-8")
-    _write_about(result, done, settings, sorted({shard.licence for shard in used}), failures)
+    _write_about(result, done, settings, failures)
     return done
 
 
@@ -112,7 +109,7 @@ def _write_split(folder: Path, members: Sequence[tuple[Shard, np.ndarray]], vide
         (folder / CLIPS).mkdir()
         schema = ROW_SCHEMA.insert(0, pa.field("file_name", pa.string()))
     else:
-        schema = ROW_SCHEMA.insert(0, pa.field("video", VIDEO_TYPE))
+        schema = ROW_SCHEMA.insert(0, NO_VIDEO)
     counts: Counter[str] = Counter()
     marked, clips = set(), 0
     with pq.ParquetWriter(folder / METADATA_FILE, schema) as writer:
@@ -122,7 +119,7 @@ def _write_split(folder: Path, members: Sequence[tuple[Shard, np.ndarray]], vide
             for recording, marks in zip(table["recording"].to_pylist(), table["marks"].to_pylist(), strict=True):
                 marked.update((recording, mark["track_id"]) for mark in marks)
             clips += len(set(ids))
-            first = pa.array([f"{CLIPS}/{clip}.mp4" for clip in ids]) if video else pa.nulls(len(ids), VIDEO_TYPE)
+            first = pa.array([f"{CLIPS}/{clip}.mp4" for clip in ids]) if video else pa.nulls(len(ids), NO_VIDEO.type)
             writer.write_table(table.add_column(0, schema.field(0), first))
     if video:
         for shard, rows in members:
@@ -170,25 +167,8 @@ def count_dropped(shards: Sequence[Path]) -> dict[str, dict[str, int]]:
     return {rule: {"spans": spans[rule]} for rule in RULES if spans[rule]}
 
 
-def _write_about(
-    result: Path, done: Assembled, settings: BuildSettings, licences: Sequence[str], failures: Sequence[str]
-) -> None:
-    """Write the card and the build's own note."""
-    digest = hashlib.sha256()
-    for split in done.counts:
-        with (result / split / METADATA_FILE).open("rb") as file:
-            hashlib.file_digest(file, lambda: digest)
-    facts = CardFacts(
-        source=settings.source,
-        card=getattr(source_class(settings.source), "card", None),
-        version=__version__,
-        seed=settings.seed,
-        sha256=digest.hexdigest(),
-        licences=", ".join(licences),
-        failures=len(failures),
-        video=settings.video,
-    )
-    (result / "README.md").write_text(dataset_card(done.counts, facts, done.dropped), encoding="utf-8")
+def _write_about(result: Path, done: Assembled, settings: BuildSettings, failures: Sequence[str]) -> None:
+    """Write the build's own note and the card."""
     about = {
         "version": __version__,
         "source": settings.source,
@@ -198,8 +178,10 @@ def _write_about(
         "tracks": done.tracks,
         "tracks_asked": done.asked,
         "dropped": done.dropped,
+        "failures": len(failures),
     }
     (result / BUILD_FILE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    (result / CARD_FILE).write_text(card_of(open_tables(result), settings.source), encoding="utf-8")
 
 
 def _link(source: Path, target: Path) -> None:

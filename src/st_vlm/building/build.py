@@ -31,6 +31,7 @@ class BuildReport:
         tracks: Number of annotated objects.
         tracks_asked: Number of those in some question's clip.
         domains: Kinds of scenes, such as `driving`.
+        balance: How it was balanced, and what baselines that never look score (`balance.json` of the folder).
     """
 
     counts: dict[str, dict[str, int]]
@@ -41,6 +42,7 @@ class BuildReport:
     tracks: int
     tracks_asked: int
     domains: frozenset[str]
+    balance: dict
 
 
 def build(settings: BuildSettings, out: str | os.PathLike, num_proc: int = 1) -> BuildReport:
@@ -52,8 +54,8 @@ def build(settings: BuildSettings, out: str | os.PathLike, num_proc: int = 1) ->
         num_proc: Worker processes; the bytes do not depend on it.
 
     Raises:
-        InputError: `out` holds something, the source cannot be opened, no recording gave a question, another build
-            writes there, or the disk is full.
+        InputError: `out` holds something, the source cannot be opened, no recording gave a question, the set is to be
+            balanced in full and cannot be, another build writes there, or the disk is full.
     """
     out = free_folder(out)
     settings = settings.anywhere()
@@ -117,6 +119,7 @@ def _report(done: Assembled, plan: Plan, failures: tuple[str, ...]) -> BuildRepo
         tracks=done.tracks,
         tracks_asked=done.asked,
         domains=done.domains,
+        balance=done.balance,
     )
 
 

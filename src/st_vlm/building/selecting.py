@@ -18,10 +18,9 @@ from st_vlm.building.plan import Plan, WorkFolder
 from st_vlm.building.settings import SPLITS, BuildSettings
 from st_vlm.building.shard import ABOUT_FILE, ROWS_FILE
 from st_vlm.errors import InputError
-from st_vlm.evaluation.baselines import above_goal, baseline_shares, goal
+from st_vlm.evaluation.baselines import above_goal, guessing_report
 from st_vlm.evaluation.glance import GLANCE_COLUMNS, Glance, glance_of
-from st_vlm.evaluation.guessers import guessers_of
-from st_vlm.questions.forms import ALL_TASKS, TASKS
+from st_vlm.questions.forms import TASKS
 from st_vlm.questions.selection import Ask, Repeats
 
 
@@ -74,7 +73,7 @@ class Selection:
 
     Attributes:
         rows: Their numbers in every shard.
-        report: What guessing would score on them (`balance_report`).
+        report: How they were balanced, and `evaluation.baselines.guessing_report` of them.
     """
 
     rows: list[np.ndarray]
@@ -114,7 +113,7 @@ def select(shards: Sequence[Shard], settings: BuildSettings) -> Selection:
         for k in members:
             rows[k] = rows[k][np.array(stay[k], dtype=np.int64)]
         kept[split] = [glances[place] for place in chosen]
-    report = balance_report(kept, settings.balance)
+    report = {"balance": settings.balance, **guessing_report(kept)}
     # A set in which nothing was found at all is told of as such, not as unbalanced.
     if settings.balance == "full" and found and (missing := what_is_missing(settings.tasks, found, kept, report)):
         raise InputError(
@@ -123,24 +122,6 @@ def select(shards: Sequence[Shard], settings: BuildSettings) -> Selection:
             "tasks, or build what there is with --balance partial; the finished shards are kept for that."
         )
     return Selection(rows, report)
-
-
-def balance_report(kept: dict[str, list[Glance]], how: str) -> dict:
-    """What baselines that never look score on each split.
-
-    Returns:
-        `balance`: how it was balanced; `shares`: split -> task -> baseline -> share right; `fitted_on`: split -> the
-        split whose questions the baselines know: `train`, or the split itself where there is no training split;
-        `goals`: task -> baseline -> the largest share that a balanced set allows.
-    """
-    fitted_on = {split: "train" if kept.get("train") else split for split in kept}
-    shares = {split: baseline_shares(kept[fitted_on[split]], glances) for split, glances in kept.items()}
-    asked = [task for task in ALL_TASKS if any(task in of_split for of_split in shares.values())]
-    goals = {
-        task: {one.name: most for one in guessers_of(task) if (most := goal(task, one.name)) is not None}
-        for task in asked
-    }
-    return {"balance": how, "fitted_on": fitted_on, "shares": shares, "goals": {t: g for t, g in goals.items() if g}}
 
 
 def what_is_missing(
@@ -154,7 +135,7 @@ def what_is_missing(
         if task in TASKS and left[task] < LEAST_OF_A_TASK
     ]
     for split, shares in report["shares"].items():
-        size = Counter(glance.task for glance in kept[split])
+        size = report["n"][split]
         missing += [
             f"on {task} ({split}) the baseline {name} scores {100 * share:.0f} %, more than {100 * most:.0f} %"
             for task, name, share, most in above_goal(shares)

@@ -14,6 +14,7 @@ from st_vlm.building.executor_options import read_options
 from st_vlm.building.executors import Execution, Kind, build_on
 from st_vlm.building.settings import BuildSettings
 from st_vlm.cli.output import print_table, say
+from st_vlm.evaluation.baselines import report_rows
 from st_vlm.recordings.drops import RULES
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def run_build(
             "tracks": report.tracks,
             "tracks_asked": report.tracks_asked,
             "dropped": report.dropped,
+            "balance": report.balance,
         }
         print(json.dumps(facts, indent=2))
     else:
@@ -119,6 +121,8 @@ def _print(report: BuildReport, settings: BuildSettings) -> None:
     rows = [[settings.source, rule, n["tracks"], n["spans"], RULES[rule]] for rule, n in report.dropped.items()]
     rows.append([settings.source, "asked about", report.tracks_asked, None, f"of {report.tracks} annotated objects"])
     print_table(["source", "left out by", "tracks", "spans", "because"], rows)
+    print()
+    print_table(*report_rows(report.balance))
     found = {task for by_task in report.counts.values() for task in by_task}
     for task in settings.tasks:
         if task not in found:

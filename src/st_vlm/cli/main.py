@@ -194,6 +194,17 @@ def score(
 
 
 @app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A folder that build wrote.", show_default=False)],
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="Tables, or one JSON object.")] = "table",
+) -> None:
+    """Tell what baselines that never look at a video would score on a dataset folder, task by task."""
+    from st_vlm.cli.report import report as run
+
+    raise typer.Exit(run(folder, form))
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for dataset, answers, scores and the picture.")] = Path("demo"),
     model_dir: Annotated[Path, typer.Option(help="Folder for the tuned model.")] = Path("st-vlm"),

@@ -6,6 +6,7 @@ guess scores more teaches and rewards guessing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
@@ -64,3 +65,42 @@ def above_goal(shares: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str
         for name, share in found.items()
         if (most := goal(task, name)) is not None and share > most
     ]
+
+
+def guessing_report(by_split: Mapping[str, Sequence[Glance]]) -> dict:
+    """What baselines that never look score on every split of a set.
+
+    Returns:
+        `n`: split -> task -> number of questions; `fitted_on`: split -> the split whose questions the baselines know,
+        `train`, or the split itself where there is no training split; `shares`: split -> task -> baseline -> share
+        right; `goals`: task -> baseline -> the largest share that a balanced set allows.
+    """
+    fitted_on = {split: "train" if by_split.get("train") else split for split in by_split}
+    shares = {split: baseline_shares(by_split[fitted_on[split]], glances) for split, glances in by_split.items()}
+    counts = {split: Counter(glance.task for glance in glances) for split, glances in by_split.items()}
+    asked = [task for task in ALL_TASKS if any(task in of_split for of_split in counts.values())]
+    goals = {
+        task: {one.name: most for one in guessers_of(task) if (most := goal(task, one.name)) is not None}
+        for task in asked
+    }
+    return {
+        "n": {split: {task: n[task] for task in asked if n[task]} for split, n in counts.items()},
+        "fitted_on": fitted_on,
+        "shares": shares,
+        "goals": {task: of_task for task, of_task in goals.items() if of_task},
+    }
+
+
+def report_rows(report: Mapping) -> tuple[list[str], list[list[object]]]:
+    """A `guessing_report` as a table: its columns, and a row a task and baseline with its share on every split."""
+    shares, goals = report["shares"], report["goals"]
+    pairs = list(dict.fromkeys((task, name) for of in shares.values() for task in of for name in of[task]))
+    pairs.sort(key=lambda pair: list(ALL_TASKS).index(pair[0]))
+    columns = ["task", "baseline that never looks", *(f"{split} %" for split in shares), "goal %"]
+    rows = []
+    for task, name in pairs:
+        found = [of.get(task, {}).get(name) for of in shares.values()]
+        most = goals.get(task, {}).get(name)
+        cells = [None if share is None else round(100 * share, 1) for share in found]
+        rows.append([task, name, *cells, None if most is None else f"<= {100 * most:.0f}"])
+    return columns, rows

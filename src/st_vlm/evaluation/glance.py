@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from st_vlm.errors import InputError
+from st_vlm.evaluation.loading import SPLITS
 from st_vlm.questions.answers import Answer
 from st_vlm.questions.forms import from_target
 
@@ -66,3 +73,37 @@ def glance_of(row: Mapping) -> Glance:
         hour=asked["hour"],
         answer=from_target(row["task"], row["target"]),
     )
+
+
+def load_glances(folder: str | PathLike) -> dict[str, list[Glance]]:
+    """The questions of every split of a built folder.
+
+    Raises:
+        InputError: No such folder, no split in it, or a table that is not one of questions; the sentence names it.
+    """
+    folder = Path(folder)
+    files = {split: folder / split / "metadata.parquet" for split in SPLITS}
+    files = {split: file for split, file in files.items() if file.is_file()}
+    if not files:
+        raise InputError(f"{folder} holds no split with a metadata.parquet: give a folder that st-vlm build wrote.")
+    return {split: _read(file) for split, file in files.items()}
+
+
+def _read(file: Path) -> list[Glance]:
+    try:
+        with pq.ParquetFile(file) as opened:
+            names = set(opened.schema_arrow.names)
+            missing = [name for name in GLANCE_COLUMNS if name.partition(".")[0] not in names]
+            if missing:
+                raise InputError(
+                    f"{file} has no column {missing[0].partition('.')[0]}: it is not a file of questions, or an older "
+                    "st-vlm wrote it; build it again."
+                )
+            rows = opened.read(columns=list(GLANCE_COLUMNS)).to_pylist()
+        return [glance_of(row) for row in rows]
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{file} cannot be read as Parquet: {str(error).splitlines()[0].rstrip('.')}.") from None
+    except InputError as error:
+        raise InputError(str(error) if str(file) in str(error) else f"{file}: {error}") from None
+    except (KeyError, TypeError, IndexError):
+        raise InputError(f"{file} holds a row that is no question: build the folder again.") from None

@@ -212,7 +212,8 @@ _SPEED_BY_KIND = Guesser(
 
 def _part(glance: Glance) -> Number:
     start, end = glance.answer.start_s - glance.start_s, glance.answer.end_s - glance.start_s
-    return start / glance.duration_s, end / glance.duration_s
+    # Rounded to tenths of a second, an interval may stick out of its span.
+    return max(0.0, start / glance.duration_s), min(1.0, end / glance.duration_s)
 
 
 def _of_span(glance: Glance, guess: Number) -> Interval:
