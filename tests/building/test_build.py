@@ -368,7 +368,7 @@ build.build(settings.BuildSettings("nuscenes", sys.argv[1]), sys.argv[2])
     [
         ("shard", "write_video", 3),  # between two videos
         ("shard", "track_table", 2),  # the second shard has its rows but not its tracks
-        ("assembly", "dataset_card", 1),  # the result is half written
+        ("assembly", "card_of", 1),  # the result is half written
     ],
 )
 def test_a_killed_build_goes_on_and_ends_with_the_same_bytes(scenes, undisturbed, tmp_path, module, name, call):

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from st_vlm.building.settings import DROPPED_FILE
 from st_vlm.errors import InputError
 from st_vlm.questions.clips import Clip, cut_clips
-from st_vlm.questions.rows import ROW_SCHEMA, clip_columns, question_columns, to_table
+from st_vlm.questions.rows import ROW_SCHEMA, clip_columns, clip_timestamps, question_columns, to_table
 from st_vlm.questions.selection import Ask, Asked, ask_of, without_repeats
 from st_vlm.questions.tasks import TASK_CANDIDATES
 from st_vlm.recordings import Recording
@@ -179,7 +179,8 @@ def write_clips(found: Interview, folder: Path) -> None:
 def write_clip(clip: Clip, frames: FrameReader, folder: Path) -> Path:
     """Write a clip's video into a folder, whole or not at all, and return its path."""
     path = folder / f"{clip.id}.mp4"
-    write_video(path, (frames(int(k)) for k in clip.frames), list(clip.times_s))
+    # As the row tells them, so that the same file can be made again from the row and the images.
+    write_video(path, (frames(int(k)) for k in clip.frames), clip_timestamps(clip))
     return path
 
 

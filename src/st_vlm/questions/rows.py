@@ -123,7 +123,7 @@ def clip_columns(clip: Clip, video_size: tuple[int, int]) -> dict:
             }
             for marked in clip.objects
         ],
-        "timestamps": [round(float(t), 6) for t in clip.times_s],
+        "timestamps": clip_timestamps(clip),
         "camera": {
             "name": camera.name,
             "intrinsics": intrinsics.tolist(),
@@ -137,6 +137,11 @@ def clip_columns(clip: Clip, video_size: tuple[int, int]) -> dict:
         "source_frames": [paths[k] for k in clip.frames] if paths else [],
         "licence": recording.licence,
     }
+
+
+def clip_timestamps(clip: Clip) -> list[float]:
+    """The frames' times in seconds from the first, to a microsecond."""
+    return [round(float(t), 6) for t in clip.times_s]
 
 
 def question_columns(clip: Clip, candidate: Candidate, number: int, seed: int) -> dict:
