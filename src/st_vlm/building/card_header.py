@@ -64,6 +64,8 @@ def card_header(
                 "data_files": [{"split": split, "path": _files(split, clips)} for split in counts],
                 # Given here, not under dataset_info, because only this makes the loader leave videos undecoded.
                 "features": [{"name": "video", "dtype": {"video": {"decode": False}}}, *_features(schema)],
+                # Else a stream from the Hub decodes all the same, with a library that may not be installed.
+                **({"decode_num_threads": 0} if any(clips.values()) else {}),
             }
         ],
     }

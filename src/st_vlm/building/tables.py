@@ -105,6 +105,39 @@ def open_tables(path: str | os.PathLike) -> Tables:
     return Tables(folder, read_json(folder / BUILD_FILE), splits)
 
 
+def rewrite(tables: Tables, split: str, target: Path, names: Sequence[str | None] | None) -> None:
+    """Write a split's table with other clips; whole or not at all, and with unchanged names the same bytes as before.
+
+    Args:
+        tables: The folder.
+        split: Which table.
+        target: The file to write.
+        names: `file_name` of every row, or None for a set that has no clip: its tables have `video`, all null.
+
+    Raises:
+        InputError: The table cannot be read.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    field = NO_VIDEO if names is None else FILE_NAME
+    try:
+        with pq.ParquetFile(tables.file(split)) as file:
+            kept = [name for name in file.schema_arrow.names if name not in (FILE_NAME.name, NO_VIDEO.name)]
+            schema = pa.schema([field, *(file.schema_arrow.field(name) for name in kept)])
+            done = 0
+            with pq.ParquetWriter(temporary, schema) as writer:
+                for number in range(file.num_row_groups):
+                    group = file.read_row_group(number, columns=kept).select(kept)
+                    after = done + len(group)
+                    column = pa.nulls(len(group), field.type) if names is None else pa.array(names[done:after])
+                    writer.write_table(group.add_column(0, field, column.cast(field.type)).combine_chunks())
+                    done = after
+        os.replace(temporary, target)
+    except (pa.ArrowException, ValueError) as error:
+        raise unreadable(tables.file(split), error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def read_json(path: Path) -> dict:
     """A JSON object from a file.
 

@@ -1,0 +1,1 @@
+"""Folders to and from the Hugging Face Hub."""
