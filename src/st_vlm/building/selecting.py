@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from st_vlm.balance.caps import hour_of
 from st_vlm.balance.selection import LEAST_OF_A_TASK, balanced
 from st_vlm.building.plan import Plan, WorkFolder
 from st_vlm.building.settings import SPLITS, BuildSettings
@@ -130,7 +131,7 @@ def what_is_missing(
     """What keeps a set from being balanced, a clause a task; empty where nothing does."""
     left = Counter(glance.task for glances in kept.values() for glance in glances)
     missing = [
-        f"{task} has {left[task]}, of {found[task]} found before those that guessing answers were dropped"
+        f"{task} has {left[task]} ({found[task]} were found, the others could be guessed){_hours(task, kept)}"
         for task in tasks
         if task in TASKS and left[task] < LEAST_OF_A_TASK
     ]
@@ -142,3 +143,12 @@ def what_is_missing(
             if size[task] >= LEAST_OF_A_TASK and task in tasks
         ]
     return missing
+
+
+def _hours(task: str, kept: dict[str, list[Glance]]) -> str:
+    """The hours that no question of a direction task is about, in words."""
+    if task not in ("moving_direction", "direction_timestamp"):
+        return ""
+    there = {hour_of(glance) for glances in kept.values() for glance in glances if glance.task == task}
+    absent = [str(hour) for hour in range(1, 13) if hour not in there]
+    return f", none about {', '.join(absent)} o'clock" if absent else ""

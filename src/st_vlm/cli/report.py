@@ -27,9 +27,7 @@ def report(folder: Path, form: Literal["table", "json"]) -> int:
     print_table(*report_rows(found))
     for split, on in found["fitted_on"].items():
         if split == on and split != "train":
-            say(
-                f"There is no training split: what the baselines know is {split} itself, so this is the most they score."
-            )
+            say(f"There is no training split: the baselines know {split} itself, so this is the most they score.")
     for split, shares in found["shares"].items():
         for task, name, share, most in above_goal(shares):
             say(f"st-vlm: {split}: {name} scores {100 * share:.1f} % on {task}, more than {100 * most:.0f} %.")
