@@ -1,7 +1,6 @@
 """Clips: windows of one camera's recording, cut where objects can be asked about, with their marks.
 
-DEFINITIONS, "Spans and clips". Windows are chosen greedily: each next clip, of a length that has come least, is the
-one whose objects offer most that no clip offered before.
+DEFINITIONS, "Spans and clips". Which windows and which objects: `windows`, `choosing`.
 """
 
 from __future__ import annotations
@@ -12,25 +11,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from st_vlm.questions.choosing import MOST_OVERLAP, Choice, choose, overlap
 from st_vlm.questions.motion import SpanMotion, span_motion
 from st_vlm.questions.sightings import Sightings, Span, look
 from st_vlm.questions.unasked import span_drops
-from st_vlm.questions.windows import Offer, Window, WindowFinder
+from st_vlm.questions.windows import WindowFinder, Windows
 from st_vlm.recordings import Recording, Track
 from st_vlm.recordings.drops import Drop
 from st_vlm.recordings.quality import Quality
 from st_vlm.video.marks import COLOURS
 
+__all__ = [
+    "LENGTHS_S",
+    "MOST_CLIPS",
+    "MOST_OVERLAP",
+    "Clip",
+    "MarkedObject",
+    "cut_clips",
+    "file_name",
+    "overlap",
+]
+
 LENGTHS_S = (3.0, 4.0, 6.0, 8.0, 12.0, 19.5)
 MOST_CLIPS = 8
-MOST_OVERLAP = 0.3
-# How many marks a clip shows at most, and how often: single objects, pairs, crowds.
-_MARKS = (1, 2, 3, 4)
-_MARKS_SHARE = (0.25, 0.35, 0.2, 0.2)
-# Worth of an object in a window, tried on 20 simulated recordings and a nuScenes scene.
-_STANDING, _MOVING = 0.2, 1.0
-_NEW_HOUR, _NEW_INTERVAL, _STOP = 1.0, 1.0, 0.5
-_COVERS, _AGAIN = 1.7, 0.25
 # File systems allow 255 bytes; a machine's name, a process's number and endings are added while a file is written.
 _LONGEST_NAME = 120
 
@@ -102,26 +105,9 @@ def cut_clips(
     """
     sightings = look(recording, quality)
     finder = WindowFinder(recording, sightings)
-    # Of equals none is favoured for being early, or first by name.
-    order = rng.permutation(len(recording.tracks))
-    windows = {}
-    for length in LENGTHS_S:
-        found = finder.of_length(length)
-        windows[length] = [found[k] for k in rng.permutation(len(found))]
-    chosen: list[_Choice] = []
-    counts = dict.fromkeys(LENGTHS_S, 0)
-    for _ in range(most):
-        marks = int(rng.choice(_MARKS, p=_MARKS_SHARE))
-        for length in sorted(LENGTHS_S, key=lambda length: (counts[length], rng.random())):
-            best = max((_choose(window, marks, chosen, order) for window in windows[length]), key=_worth, default=None)
-            if best is not None and best.worth > 0:
-                counts[length] += 1
-                chosen.append(best)
-                windows[length].remove(best.window)
-                break
-        else:
-            break
-    clips = [_clip(recording, quality, sightings, finder, choice, rng) for choice in chosen]
+    windows = finder.of_lengths(LENGTHS_S)
+    chosen = choose(windows, LENGTHS_S, rng, most)
+    clips = [_clip(recording, quality, sightings, finder, windows, choice, rng) for choice in chosen]
     return clips, span_drops(recording, sightings)
 
 
@@ -131,74 +117,23 @@ def file_name(name: str) -> str:
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def overlap(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """Intersection over union of two intervals."""
-    both = min(first[1], second[1]) - max(first[0], second[0])
-    return max(0.0, both) / (max(first[1], second[1]) - min(first[0], second[0]))
-
-
-@dataclass(frozen=True, eq=False)
-class _Choice:
-    """A window, the objects to be marked in it, and what they are worth together."""
-
-    window: Window
-    marked: tuple[int, ...]
-    worth: float
-
-
-def _worth(choice: _Choice) -> float:
-    return choice.worth
-
-
-def _choose(window: Window, marks: int, chosen: list[_Choice], order: np.ndarray) -> _Choice:
-    """The objects of a window that offer most beyond what has been chosen."""
-    earlier: dict[int, list[Offer]] = {}
-    too_near = set()
-    for other in chosen:
-        near = overlap((window.first, window.last), (other.window.first, other.window.last)) > MOST_OVERLAP
-        for k in other.marked:
-            earlier.setdefault(k, []).append(other.window.offers[k])
-            if near:
-                too_near.add(k)
-    # What was asked about just before and after is worth nothing by itself, but can still be compared with others.
-    worth = {k: 0.0 if k in too_near else _value(offer, earlier.get(k, [])) for k, offer in window.offers.items()}
-    marked = sorted(worth, key=lambda k: (-worth[k], order[k]))[:marks]
-    return _Choice(window, tuple(marked), sum(worth[k] for k in marked))
-
-
-def _value(offer: Offer, earlier: list[Offer]) -> float:
-    """What an object's offer adds to earlier ones of the same object.
-
-    Standing objects are many and asked little about, turns are few; a question about the whole clip is plainer than
-    one that states its span.
-    """
-    value = _STANDING if offer.static else _MOVING
-    if offer.hour not in (None, 12, *(other.hour for other in earlier)):
-        value += _NEW_HOUR
-    known = {12}.union(*(other.runs for other in earlier))
-    if offer.runs - known:
-        value += _NEW_INTERVAL
-    elif offer.runs and not any(other.runs for other in earlier):
-        value += _STOP
-    return value * _AGAIN ** len(earlier) * (_COVERS if offer.span.covers_clip else 1.0)
-
-
 def _clip(
     recording: Recording,
     quality: Quality,
     sightings: Sightings,
     finder: WindowFinder,
-    choice: _Choice,
+    windows: Windows,
+    choice: Choice,
     rng: np.random.Generator,
 ) -> Clip:
-    window = choice.window
-    grid = slice(window.first, window.last + 1)
+    first = int(windows.firsts[choice.window])
+    grid = slice(first, int(windows.lasts[choice.window]) + 1)
     times = sightings.times_ns[grid]
     objects = []
     for colour, k in zip(COLOURS, rng.permutation(choice.marked), strict=False):
-        span = window.offers[k].span
+        span = windows.span(k, choice.window)
         boxes = _of_one_object(recording.tracks[k].id, quality, sightings.boxes[k, grid], times, span)
-        objects.append(MarkedObject(recording.tracks[k], colour, boxes, span, finder.motion(k, window.first, span)))
+        objects.append(MarkedObject(recording.tracks[k], colour, boxes, span, finder.motion(k, first, span)))
     start = round((times[0] - recording.frames.times_ns[0]) * 1e-8)
     length = round((times[-1] - times[0]) * 1e-8)
     name = f"{recording.source}-{recording.id}-{recording.camera.name}-{start:03d}-{length:03d}"

@@ -77,11 +77,28 @@ def span_motion(recording: Recording, track: Track, clip_start_ns: int, start_s:
     grid = time_grid(start, end)
     points = motion.horizontal(positions_at(track.times_ns, track.centres, grid))
     seconds = (grid - clip_start_ns) * 1e-9
-    person = is_person(track.category)
-    sigma = 0.0 if track.centre_sigma is None else float(np.max(track.centre_sigma))
-    slack = 0.0
-    if recording.pose_slack and len(recording.ego_times_ns):
-        ego = motion.horizontal(positions_at(recording.ego_times_ns, recording.ego_centres, grid))
-        slack = recording.pose_slack * motion.path_length(ego)
+    person, sigma = is_person(track.category), centre_sigma(track)
+    slack = pose_slack(recording, grid)
     state = motion.static_test(seconds, points, person, slack, sigma)
     return SpanMotion(seconds, points, state, headings.chord_length(person, sigma))
+
+
+def centre_sigma(track: Track) -> float:
+    """The standard deviation that a track's centres are taken to have, metres; 0 for trusted annotations."""
+    return 0.0 if track.centre_sigma is None else float(np.max(track.centre_sigma))
+
+
+def pose_slack(recording: Recording, grid_ns: np.ndarray) -> float:
+    """Allowance for drifting ego poses over a span, metres, on its (G,) grid of nanoseconds."""
+    if not recording.pose_slack or not len(recording.ego_times_ns):
+        return 0.0
+    ego = motion.horizontal(positions_at(recording.ego_times_ns, recording.ego_centres, grid_ns))
+    return recording.pose_slack * motion.path_length(ego)
+
+
+def pose_slacks(recording: Recording, starts_ns: np.ndarray, ends_ns: np.ndarray) -> np.ndarray:
+    """`pose_slack` of S spans that begin and end at (S,) nanoseconds."""
+    if not recording.pose_slack:
+        return np.zeros(len(starts_ns))
+    ends = zip(starts_ns.tolist(), ends_ns.tolist(), strict=True)
+    return np.array([pose_slack(recording, time_grid(start, end)) for start, end in ends])

@@ -6,7 +6,7 @@ in which it is seen. Only what of a track can be trusted (`recordings.quality`) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -153,40 +153,82 @@ def look(recording: Recording, quality: Quality | None = None) -> Sightings:
     return Sightings(frames, times, boxes, failed, stretch, lives)
 
 
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """The span of one object in each of W clips, as arrays of what `Span` holds.
+
+    Attributes:
+        exists: (W,) bool; the other arrays mean nothing where it is false.
+        start_s, end_s: (W,) seconds from each clip's first frame.
+        covers_clip: (W,) bool.
+    """
+
+    exists: np.ndarray
+    start_s: np.ndarray
+    end_s: np.ndarray
+    covers_clip: np.ndarray
+
+    def __getitem__(self, index: int) -> Span | None:
+        if not self.exists[index]:
+            return None
+        return Span(float(self.start_s[index]), float(self.end_s[index]), bool(self.covers_clip[index]))
+
+    def at(self, clips: np.ndarray) -> Spans:
+        """The spans in some of the clips."""
+        return Spans(*(getattr(self, field.name)[clips] for field in fields(self)))
+
+
 def object_span(sightings: Sightings, index: int, first: int, last: int) -> Span | None:
     """The span of one object in the clip of grid frames `first` to `last` (inclusive), or None where it has none.
 
     The longest of its runs of sightings that holds it in four fifths of the frames and lasts two seconds. It covers
     the clip when it begins and ends within a second of the clip's ends and fills four fifths of the clip's frames.
     """
-    spans = [run_span(sightings.times_ns, run, first, last) for run in sightings.runs[index]]
-    return max((span for span in spans if span), key=lambda span: span.end_s - span.start_s, default=None)
+    return object_spans(sightings, index, np.array([first]), np.array([last]))[0]
+
+
+def object_spans(sightings: Sightings, index: int, firsts: np.ndarray, lasts: np.ndarray) -> Spans:
+    """`object_span` in each of the clips of grid frames `firsts[w]` to `lasts[w]`."""
+    spans = [run_spans(sightings.times_ns, run, firsts, lasts) for run in sightings.runs[index]]
+    if not spans:
+        none = np.zeros(len(firsts))
+        return Spans(none > 0, none, none, none > 0)
+    best = spans[0]
+    for other in spans[1:]:
+        longer = other.exists & (~best.exists | (other.end_s - other.start_s > best.end_s - best.start_s))
+        best = Spans(*(np.where(longer, getattr(other, f.name), getattr(best, f.name)) for f in fields(Spans)))
+    return best
 
 
 def run_span(times_ns: np.ndarray, run: SeenRun, first: int, last: int) -> Span | None:
     """The span of one run of sightings in the clip of grid frames `first` to `last`, at the grid's (G,) times."""
-    a, b = np.searchsorted(run.grid, first), np.searchsorted(run.grid, last, side="right") - 1
-    if b <= a or b - a + 1 < LEAST_SHARE_SEEN * (run.grid[b] - run.grid[a] + 1):
-        return None
-    origin = times_ns[first]
-    clip_end = float(times_ns[last] - origin) * 1e-9
-    born, gone = float(run.born_ns - origin) * 1e-9, float(run.gone_ns - origin) * 1e-9
-    start = max(float(times_ns[run.grid[a]] - origin) * 1e-9, born)
-    end = min(float(times_ns[run.grid[b]] - origin) * 1e-9, gone)
-    near = start <= ENDS_WITHIN_S and end >= clip_end - ENDS_WITHIN_S
+    return run_spans(times_ns, run, np.array([first]), np.array([last]))[0]
+
+
+def run_spans(times_ns: np.ndarray, run: SeenRun, firsts: np.ndarray, lasts: np.ndarray) -> Spans:
+    """`run_span` in each of the clips of grid frames `firsts[w]` to `lasts[w]`."""
+    a, b = np.searchsorted(run.grid, firsts), np.searchsorted(run.grid, lasts, side="right") - 1
+    exists = b > a
+    a, b = np.where(exists, a, 0), np.where(exists, b, 0)
+    exists &= b - a + 1 >= LEAST_SHARE_SEEN * (run.grid[b] - run.grid[a] + 1)
+    origins = times_ns[firsts]
+    clip_end = (times_ns[lasts] - origins) * 1e-9
+    born, gone = (run.born_ns - origins) * 1e-9, (run.gone_ns - origins) * 1e-9
+    start = np.maximum((times_ns[run.grid[a]] - origins) * 1e-9, born)
+    end = np.minimum((times_ns[run.grid[b]] - origins) * 1e-9, gone)
+    near = (start <= ENDS_WITHIN_S) & (end >= clip_end - ENDS_WITHIN_S)
     # In a clip of three seconds a second at each end is most of it: then the question states the span.
-    covers = near and b - a + 1 >= LEAST_SHARE_SEEN * (last - first + 1)
-    if end - start < LEAST_SPAN_S - HOLD_NS * 1e-9:
-        return None
-    if covers:
-        start, end = max(0.0, born), min(clip_end, gone)
-    else:
-        start, end = map(float, whole_tenths(start, end))
-    return Span(start, end, covers) if end - start >= LEAST_SPAN_S - 1e-6 else None
+    covers = near & (b - a + 1 >= LEAST_SHARE_SEEN * (lasts - firsts + 1))
+    exists &= end - start >= LEAST_SPAN_S - HOLD_NS * 1e-9
+    stated_start, stated_end = whole_tenths(start, end)
+    start = np.where(covers, np.maximum(0.0, born), stated_start)
+    end = np.where(covers, np.minimum(clip_end, gone), stated_end)
+    return Spans(exists & (end - start >= LEAST_SPAN_S - 1e-6), start, end, covers)
 
 
-def whole_tenths(start_s: float, end_s: float) -> tuple[float, float]:
-    """A span cut to the tenths of a second in which a question states it, so that its truth is measured just there."""
+def whole_tenths(start_s: float | np.ndarray, end_s: float | np.ndarray) -> tuple[float, float]:
+    """A span, or (W,) of them, cut to the tenths of a second in which a question states it, so that its truth is
+    measured just there."""
     # Adding 0 turns the -0.0 that a start at 0 is rounded to into 0.0.
     return np.ceil(start_s * 10 - 1e-6) / 10 + 0.0, np.floor(end_s * 10 + 1e-6) / 10
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from st_vlm.kinematics.headings import Run, clock_hour, off_hour
+from st_vlm.kinematics.headings import HOUR_RAD, Run, clock_hour, clock_hours, off_hour, wrap
+from st_vlm.kinematics.many_headings import ManyRuns
+from st_vlm.kinematics.many_spans import ManySpans
 from st_vlm.kinematics.motion import Moving
 from st_vlm.questions.motion import SpanMotion
 
@@ -34,3 +36,22 @@ def asked_runs(motion: SpanMotion) -> list[Run]:
         for run in motion.runs
         if run.hour is not None and hours.count(run.hour) == 1 and SHORTEST_INTERVAL_S <= run.duration_s <= longest
     ]
+
+
+def asked_hours(initial: np.ndarray, final: np.ndarray) -> np.ndarray:
+    """`asked_hour` of (S,) moving objects by their initial and final headings (NaN for none): (S,) int, 0 for None."""
+    turns = -wrap(final - initial)
+    hours = clock_hours(np.where(np.isnan(turns), 0.0, turns))
+    return np.where(np.abs(wrap(turns - hours * HOUR_RAD)) <= KEEP_HOURS_WITHIN_RAD, hours, 0)
+
+
+def asked_run_hours(runs: ManyRuns, spans: ManySpans) -> np.ndarray:
+    """The hours of `asked_runs` of each of S moving objects, as (S,) int with a bit 1 << hour for each."""
+    hour_of_span = runs.owner * 13 + runs.hours
+    once = np.bincount(hour_of_span)[hour_of_span] == 1
+    longest = LONGEST_INTERVAL_SHARE * (spans.times_s[spans.lasts] - spans.times_s[spans.firsts])
+    seconds = runs.durations_s
+    asked = (runs.hours > 0) & once & (seconds >= SHORTEST_INTERVAL_S) & (seconds <= longest[runs.owner])
+    found = np.zeros(len(spans), int)
+    np.bitwise_or.at(found, runs.owner[asked], 1 << runs.hours[asked])
+    return found
