@@ -14,7 +14,7 @@ import wrapt
 from st_vlm.building.code import code_hash
 
 # Name for load_dataset -> module that defines the builder class.
-MODULES = {"stkit": "st_vlm.dataset_builders.stkit"}
+MODULES = {"stkit": "st_vlm.dataset_builders.stkit", "stkit_bench": "st_vlm.dataset_builders.stkit_bench"}
 
 
 def register(_module: object = None) -> None:

@@ -23,9 +23,10 @@ from datasets.data_files import DataFilesDict, DataFilesList
 from st_vlm import __version__
 from st_vlm.building.build import build
 from st_vlm.building.code import code_hash
-from st_vlm.building.settings import BUILD_FILE, METADATA_FILE, SPLITS, BuildSettings
+from st_vlm.building.settings import BALANCE_FILE, BUILD_FILE, METADATA_FILE, SPLITS, BuildSettings
 from st_vlm.building.streaming import stream_rows
 from st_vlm.errors import InputError
+from st_vlm.evaluation.baselines import above_goal
 from st_vlm.questions.forms import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.recordings import source_names
@@ -45,6 +46,7 @@ class STKitConfig(datasets.BuilderConfig):
         num_recordings: How many scenes `simulated` makes; None: the source's default.
         cameras: Name or names of the cameras to use; None: all that have images.
         tasks: A task id or several; None: all seven.
+        balance: As for `st-vlm build`: `full`, `partial` (take what there is) or `none`.
         build_proc: Worker processes of the build; rows do not depend on it.
         video: False: no image is read; rows keep their boxes, and `video` is None.
         source_options: Options of the source's reader, such as `{"sweeps": True}`.
@@ -54,6 +56,7 @@ class STKitConfig(datasets.BuilderConfig):
     num_recordings: int | None = None
     cameras: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
+    balance: str = "partial"
     build_proc: int = 1
     video: bool = True
     source_options: dict | None = None
@@ -71,6 +74,7 @@ class STKitConfig(datasets.BuilderConfig):
             seed=self.seed,
             cameras=None if self.cameras is None else _names(self.cameras),
             tasks=tuple(TASKS) if self.tasks is None else _names(self.tasks),
+            balance=self.balance,
             video=self.video,
             source_options=options | (self.source_options or {}),
         )
@@ -154,12 +158,23 @@ class STKit(datasets.GeneratorBasedBuilder):
             self.info.splits = None
         if not (folder / BUILD_FILE).is_file():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            report = build(self.config.settings(), folder, num_proc=self.config.build_proc)
-            for sentence in report.failures:
+            failures = self._build(folder)
+            for sentence in failures:
                 logger.warning("Left out: %s", sentence)
-            if report.failures:
+            if failures:
                 logger.warning('Once repaired, load with download_mode="force_redownload" to have them, too.')
         return folder
+
+    def _build(self, folder: Path) -> tuple[str, ...]:
+        """Build into the cache's folder, and return a sentence for every recording that was left out."""
+        report = build(self.config.settings(), folder, num_proc=self.config.build_proc)
+        if guessed := [task for task, *_ in above_goal(report.balance["shares"].get("train", {}))]:
+            logger.warning(
+                "The set is too small to be balanced in full; guessing scores more than it should on %s (see %s).",
+                ", ".join(dict.fromkeys(guessed)),
+                folder / BALANCE_FILE,
+            )
+        return report.failures
 
     def _check_built(self, folder: Path) -> None:
         """Refuse a configuration that a folder, built long ago, does not follow."""

@@ -56,18 +56,25 @@ def capped(
     while before != len(rows) and rows:
         before = len(rows)
         task = glances[rows[0]].task
-        for crowd, share in (
-            (lambda k: is_walking(glances[k]), MOST_WALKING),
-            (lambda k: is_static(glances[k]), MOST_STATIC),
-            (lambda k: hour_of(glances[k]) == 12, MOST_AHEAD.get(task, 1.0)),
-            (lambda k: len(set(glances[k].nouns)) > 1, MOST_MIXED),
-            (lambda k: reversed_winner[k], MOST_REVERSED),
-        ):
+        for crowd, share in crowds(task, glances, reversed_winner):
             rows = _capped(rows, crowd, share, rng, floor_rows)
         for cell, whole, share in _cells(task):
             keys = {k: (whole(glances[k]), cell(glances[k])) for k in rows}
             rows = _even(rows, keys, share, rng, floor_rows)
     return rows
+
+
+def crowds(
+    task: str, glances: Sequence[Glance], reversed_winner: Sequence[bool]
+) -> list[tuple[Callable[[int], bool], float]]:
+    """What is common among the questions of a task, as a test of their indices, and the largest share it may have."""
+    return [
+        (lambda k: is_walking(glances[k]), MOST_WALKING),
+        (lambda k: is_static(glances[k]), MOST_STATIC),
+        (lambda k: hour_of(glances[k]) == 12, MOST_AHEAD.get(task, 1.0)),
+        (lambda k: len(set(glances[k].nouns)) > 1, MOST_MIXED),
+        (lambda k: reversed_winner[k], MOST_REVERSED),
+    ]
 
 
 def is_walking(glance: Glance) -> bool:

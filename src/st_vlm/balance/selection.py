@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from st_vlm.balance.caps import capped, drop_to
+from st_vlm.balance.caps import capped, crowds, drop_to
 from st_vlm.evaluation.baselines import goal
 from st_vlm.evaluation.glance import Glance
-from st_vlm.evaluation.guessers import guessers_of, own_hits
+from st_vlm.evaluation.guessers import Guesser, guessers_of, own_hits
 from st_vlm.questions.forms import ALL_TASKS
 
 Balance = Literal["full", "partial", "none"]
@@ -59,9 +59,45 @@ def balanced(
     return sorted(kept)
 
 
+def thinned(
+    task: str,
+    rows: Sequence[int],
+    count: int,
+    glances: Sequence[Glance],
+    reversed_winner: Sequence[bool],
+    rng: np.random.Generator,
+) -> list[int]:
+    """Of balanced questions of one task so many, ascending, that guessing answers least well.
+
+    Of what is nearest to its cap or goal some go, until the count is reached.
+
+    Args:
+        task: Task id.
+        rows: Indices of its questions.
+        count: How many are wanted; all stay where there are fewer.
+        glances, reversed_winner, rng: As for `balanced`.
+    """
+    rows = list(rows)
+    while len(rows) > count:
+        members = [([k for k in rows if crowd(k)], share) for crowd, share in crowds(task, glances, reversed_winner)]
+        for guesser, most in _goals(task):
+            hit = own_hits(guesser, [glances[k] for k in rows])
+            members.append(([k for k, right in zip(rows, hit, strict=True) if right], most))
+        crowded, _ = max(members, key=lambda found: len(found[0]) / found[1], default=(rows, 1.0))
+        gone = min(len(rows) - count, max(1, len(rows) // 50), len(crowded))
+        rows = drop_to(rows, crowded, len(crowded) - gone, rng) if crowded else drop_to(rows, rows, count, rng)
+    return rows
+
+
+def _goals(task: str) -> list[tuple[Guesser, float]]:
+    """The guessers that have a goal, and a little less than it."""
+    found = [(guesser, goal(task, guesser.name)) for guesser in guessers_of(task)]
+    return [(guesser, most - _AIM_BELOW) for guesser, most in found if most is not None]
+
+
 def _trimmed(task: str, rows: list[int], glances: Sequence[Glance], rng: np.random.Generator) -> list[int]:
     """Drop rows that a guesser gets right until none is above its goal, or too few are left to tell."""
-    goals = [(guesser, most - _AIM_BELOW) for guesser in guessers_of(task) if (most := goal(task, guesser.name))]
+    goals = _goals(task)
     before = None
     while before != len(rows):
         before = len(rows)

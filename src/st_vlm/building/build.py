@@ -8,6 +8,7 @@ bytes.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +46,19 @@ class BuildReport:
     balance: dict
 
 
-def build(settings: BuildSettings, out: str | os.PathLike, num_proc: int = 1) -> BuildReport:
+def build(
+    settings: BuildSettings,
+    out: str | os.PathLike,
+    num_proc: int = 1,
+    check: Callable[[Path], None] | None = None,
+) -> BuildReport:
     """Build a dataset folder that stock `datasets` loads.
 
     Args:
         settings: What to build.
         out: The folder; it must not exist yet, or be empty.
         num_proc: Worker processes; the bytes do not depend on it.
+        check: Called with the finished folder before it gets its name; what it raises leaves no folder behind.
 
     Raises:
         InputError: `out` holds something, the source cannot be opened, no recording gave a question, the set is to be
@@ -67,7 +74,7 @@ def build(settings: BuildSettings, out: str | os.PathLike, num_proc: int = 1) ->
         if num_proc > 1 and len(plan.jobs) > 1:
             source = None
         write_shards(plan.jobs, settings, work, num_proc, source)
-        report = finish(work, plan, settings, out)
+        report = finish(work, plan, settings, out, check)
     return report
 
 
@@ -88,7 +95,9 @@ def free_folder(out: str | os.PathLike) -> Path:
     return out
 
 
-def finish(work: WorkFolder, plan: Plan, settings: BuildSettings, out: Path) -> BuildReport:
+def finish(
+    work: WorkFolder, plan: Plan, settings: BuildSettings, out: Path, check: Callable[[Path], None] | None = None
+) -> BuildReport:
     """Make the wanted folder from the shards, and remove the work folder.
 
     Raises:
@@ -101,6 +110,8 @@ def finish(work: WorkFolder, plan: Plan, settings: BuildSettings, out: Path) -> 
         sentence = why_nothing(settings, plan, failures) + _left_out(work, plan)
         work.remove()
         raise InputError(sentence)
+    if check is not None:
+        check(work.path / RESULT)
     if out.exists():
         out.rmdir()
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -63,11 +63,17 @@ def make_plan(source: Source, settings: BuildSettings) -> Plan:
     """List the jobs of a source.
 
     Raises:
-        InputError: A wanted camera that no recording has.
+        InputError: A wanted recording, or a wanted camera, that is not there.
     """
     jobs: dict[str, Job] = {}
     without_images, failures, known = [], [], set()
-    for recording_id in tqdm(source.recording_ids(), desc="Listing", unit="recording", disable=None, leave=False):
+    recordings = source.recording_ids()
+    if settings.recordings is not None:
+        wanted = set(settings.recordings)
+        if unknown := wanted.difference(recordings):
+            raise InputError(f"{settings.path or settings.source} has no recording {min(unknown)}.")
+        recordings = [recording_id for recording_id in recordings if recording_id in wanted]
+    for recording_id in tqdm(recordings, desc="Listing", unit="recording", disable=None, leave=False):
         try:
             _check_text(recording_id)
             cameras = list(source.cameras(recording_id, images=settings.video))

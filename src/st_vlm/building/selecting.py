@@ -97,6 +97,7 @@ def select(shards: Sequence[Shard], settings: BuildSettings) -> Selection:
         InputError: The set is to be balanced in full and is too small or too one-sided for that.
     """
     rows = [shard.rows for shard in shards]
+    how = "none" if settings.questions is not None else settings.balance
     found: Counter[str] = Counter()
     kept: dict[str, list[Glance]] = {}
     for number, split in enumerate(SPLITS):
@@ -107,16 +108,16 @@ def select(shards: Sequence[Shard], settings: BuildSettings) -> Selection:
         found.update(glance.task for glance in glances)
         reversed_winners = [turned for k in members for turned in shards[k].reversed_winners]
         places = [(k, row) for k in members for row in range(len(rows[k]))]
-        chosen = balanced(glances, reversed_winners, np.random.default_rng([settings.seed, number]), settings.balance)
+        chosen = balanced(glances, reversed_winners, np.random.default_rng([settings.seed, number]), how)
         stay = defaultdict(list)
         for place in chosen:
             stay[places[place][0]].append(places[place][1])
         for k in members:
             rows[k] = rows[k][np.array(stay[k], dtype=np.int64)]
         kept[split] = [glances[place] for place in chosen]
-    report = {"balance": settings.balance, **guessing_report(kept)}
+    report = {"balance": how, **guessing_report(kept)}
     # A set in which nothing was found at all is told of as such, not as unbalanced.
-    if settings.balance == "full" and found and (missing := what_is_missing(settings.tasks, found, kept, report)):
+    if how == "full" and found and (missing := what_is_missing(settings.tasks, found, kept, report)):
         raise InputError(
             f"A balanced set needs at least {LEAST_OF_A_TASK} questions of every task that guessing does not answer. "
             f"Missing: {'; '.join(missing)}. Add recordings (simulated ones have every turn and speed), ask fewer "

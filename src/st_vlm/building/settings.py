@@ -30,6 +30,8 @@ class BuildSettings:
         tasks: Task ids.
         balance: How far rows are dropped until guessing does not pay: `full` refuses a set that is too small for that,
             `partial` takes what there is, `none` drops nothing. Shards do not depend on it.
+        recordings: Ids of the recordings to use; None: all of them.
+        questions: Ids of the questions to keep, and no other, in place of balancing; None: all.
         video: False: no image is read and no clip written; rows keep their boxes, and `video` is null.
     """
 
@@ -39,6 +41,8 @@ class BuildSettings:
     cameras: tuple[str, ...] | None = None
     tasks: tuple[str, ...] = tuple(TASKS)
     balance: Balance = "partial"
+    recordings: tuple[str, ...] | None = None
+    questions: tuple[str, ...] | None = None
     video: bool = True
     source_options: dict = field(default_factory=dict)
 
@@ -75,6 +79,6 @@ class BuildSettings:
     def from_fingerprint(cls, text: str) -> BuildSettings:
         """The settings in a `fingerprint`, for a worker on another machine."""
         found = {name: value for name, value in json.loads(text).items() if name != "code"}
-        for name in ("cameras", "tasks"):
+        for name in ("cameras", "tasks", "recordings", "questions"):
             found[name] = None if found[name] is None else tuple(found[name])
         return cls(**found)

@@ -13,7 +13,7 @@ import os
 import shutil
 import socket
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -130,8 +130,15 @@ def interview(recording: Recording, seed: int, tasks: Sequence[str]) -> Intervie
     return Interview(recording, tuple(without_repeats(asked)), (*quality.drops, *drops), seed)
 
 
-def write_shard(recording: Recording, folder: Path, seed: int, tasks: Sequence[str], video: bool = True) -> None:
-    """Write the shard of a recording that has a camera.
+def write_shard(
+    recording: Recording,
+    folder: Path,
+    seed: int,
+    tasks: Sequence[str],
+    video: bool = True,
+    questions: Sequence[str] | None = None,
+) -> None:
+    """Write the shard of a recording that has a camera, with all its questions or with those of the given ids.
 
     The folder gets `rows.parquet`, `tracks.parquet`, `dropped.parquet`, `shard.json` (the recording's split, licence,
     domain and number of tracks; `reversed_winners` and `asks`, a row each) and, with `video`, `clips/*.mp4`.
@@ -144,17 +151,23 @@ def write_shard(recording: Recording, folder: Path, seed: int, tasks: Sequence[s
     temporary.mkdir()
     try:
         found = interview(recording, seed, tasks)
+        rows = found.rows()
+        stay = np.arange(len(rows))
+        if questions is not None:
+            wanted = set(questions)
+            stay = np.array([k for k, row in enumerate(rows) if row["id"] in wanted], int)
         if video:
-            write_clips(found, temporary / CLIPS)
+            write_clips(found, temporary / CLIPS, {rows[k]["clip_id"] for k in stay})
+        reversed_winners, asks = found.reversed_winners(), found.asks()
         about = {
             "split": recording.split,
             "licence": recording.licence,
             "domain": recording.domain,
             "tracks": len(recording.tracks),
-            "reversed_winners": found.reversed_winners(),
-            "asks": [asdict(ask) for ask in found.asks()],
+            "reversed_winners": [reversed_winners[k] for k in stay],
+            "asks": [asdict(asks[k]) for k in stay],
         }
-        pq.write_table(to_table(found.rows(), ROW_SCHEMA), temporary / ROWS_FILE)
+        pq.write_table(to_table([rows[k] for k in stay], ROW_SCHEMA), temporary / ROWS_FILE)
         pq.write_table(track_table(recording), temporary / TRACKS_FILE)
         pq.write_table(drop_table(recording, found.drops), temporary / DROPPED_FILE)
         (temporary / ABOUT_FILE).write_text(json.dumps(about), encoding="utf-8")
@@ -168,12 +181,13 @@ def write_shard(recording: Recording, folder: Path, seed: int, tasks: Sequence[s
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_clips(found: Interview, folder: Path) -> None:
-    """Write the video of every clip; each image is read once although clips overlap."""
+def write_clips(found: Interview, folder: Path, clip_ids: Set[str]) -> None:
+    """Write the videos of some clips; each image is read once although clips overlap."""
     folder.mkdir(exist_ok=True)
     frames = FrameReader(found.recording, found.video_size)
     for clip in sorted(found.clips, key=lambda clip: (clip.start_ns, clip.id)):
-        write_clip(clip, frames, folder)
+        if clip.id in clip_ids:
+            write_clip(clip, frames, folder)
 
 
 def write_clip(clip: Clip, frames: FrameReader, folder: Path) -> Path:

@@ -140,7 +140,7 @@ def write_one(source: Source, job: Job, settings: BuildSettings, work: WorkFolde
         return
     try:
         recording = source.read(job.recording, job.camera, images=settings.video)
-        write_shard(recording, work.shard(job), settings.seed, settings.tasks, settings.video)
+        write_shard(recording, work.shard(job), settings.seed, settings.tasks, settings.video, settings.questions)
     except InputError as error:
         work.fail(job, str(error))
     except OSError as error:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 done but some items failed (listed at the end), 2 refused 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -191,6 +192,58 @@ def score(
     from st_vlm.cli.score import score as run
 
     raise typer.Exit(run(questions, predictions, split, form, out))
+
+
+@app.command()
+def bench(
+    out: Annotated[
+        Path, typer.Option(help="Folder to write; it must not exist yet, or be empty.", show_default=False)
+    ],
+    manifest: Annotated[
+        Path | None, typer.Option(help="Manifest of the benchmark; default: the simulated one.", show_default=False)
+    ] = None,
+    source: Annotated[str, typer.Option(help="Which source's part of it.")] = "simulated",
+    data: Annotated[
+        Path | None, typer.Option(help="The source's recordings; not needed for simulated.", show_default=False)
+    ] = None,
+    num_proc: Annotated[int, typer.Option(min=1, help="Worker processes; the result does not depend on it.")] = 1,
+    video: Annotated[bool, typer.Option(help="Write clips.")] = True,
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "table",
+) -> None:
+    """Build a frozen benchmark and check it against its manifest; the simulated one needs no download."""
+    from st_vlm.cli.bench import bench as run
+
+    raise typer.Exit(run(out, manifest, source, data, num_proc, video, form))
+
+
+@app.command()
+def freeze(
+    source: Source,
+    path: SourcePath = None,
+    out: Annotated[Path, typer.Option(help="The manifest to write.", show_default=False)] = ...,
+    name: Annotated[str, typer.Option(help="Name of the benchmark.")] = "stkit-bench",
+    version: Annotated[int, typer.Option(min=1, help="Its version.")] = 1,
+    per_task: Annotated[int, typer.Option(min=1, help="Questions of each of the seven tasks.")] = 200,
+    fewer: Annotated[bool, typer.Option("--fewer", help="Take what there is where a task has not so many.")] = False,
+    num_proc: Annotated[int, typer.Option(min=1, help="Worker processes; the result does not depend on it.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of clips, marks, words and choice.")] = 0,
+    num_recordings: Annotated[
+        int | None, typer.Option(min=1, help="How many recordings to simulate.", show_default=False)
+    ] = None,
+    option: SourceOptions = None,
+) -> None:
+    """Choose balanced questions from a source's test recordings and freeze them in a manifest."""
+    options = {"seed": seed} if source == "simulated" else {}
+    if num_recordings is not None:
+        if source != "simulated":
+            raise typer.BadParameter("--num-recordings is for the source simulated only.")
+        options["num_recordings"] = num_recordings
+    from st_vlm.building.settings import BuildSettings
+    from st_vlm.cli.bench import freeze_bench
+
+    settings = BuildSettings(source, None if path is None else str(path), seed=seed)
+    settings = replace(settings, source_options=options | _source_options(option))
+    raise typer.Exit(freeze_bench(out, [settings], name, version, per_task, fewer, num_proc))
 
 
 @app.command()

@@ -1,0 +1,71 @@
+"""`st-vlm bench` and `st-vlm freeze`: frozen benchmarks, built and made."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from st_vlm.bench.building import build_bench
+from st_vlm.bench.freezing import freeze
+from st_vlm.bench.manifest import load_manifest, save_manifest
+from st_vlm.building.settings import BuildSettings
+from st_vlm.cli.output import print_table, say
+from st_vlm.errors import InputError
+from st_vlm.questions.forms import ALL_TASKS
+
+
+def bench(
+    out: Path,
+    manifest: Path | None,
+    source: str,
+    data: Path | None,
+    num_proc: int,
+    video: bool,
+    form: Literal["table", "json"],
+) -> int:
+    """Build one source's part of a frozen benchmark and return the exit code 0.
+
+    Raises:
+        InputError: It cannot be built, or is not what was frozen.
+    """
+    frozen = load_manifest(manifest)
+    report = build_bench(frozen, source, out, data, num_proc, video)
+    counts = report.counts["test"]
+    if form == "json":
+        facts = {"out": str(out), "name": frozen.name, "version": frozen.version, "sha256": frozen.sha256}
+        print(json.dumps(facts | {"rows": counts, "clips": report.clips}, indent=2))
+    else:
+        print_table(["task", "questions"], [[task, count] for task, count in counts.items()])
+    say(
+        f"{frozen.name}, version {frozen.version}: {sum(counts.values())} questions on {report.clips} clips in {out}, "
+        f"as frozen (SHA-256 {frozen.sha256[:12]})."
+    )
+    return 0
+
+
+def freeze_bench(
+    out: Path,
+    sources: Sequence[BuildSettings],
+    name: str,
+    version: int,
+    a_task: int,
+    fewer: bool,
+    num_proc: int,
+) -> int:
+    """Choose a benchmark's questions, write their manifest and return the exit code 0.
+
+    Raises:
+        InputError: The questions are too few, or the file cannot be written.
+    """
+    if out.is_dir() or not out.parent.is_dir():
+        raise InputError(f"The manifest cannot be written to {out}: give a file in a folder that exists.")
+    manifest = freeze(name, sources, a_task, version, fewer, num_proc)
+    save_manifest(manifest, out)
+    # Ids end in `-{task}-{number}`.
+    count = Counter(question.rpartition("-")[0].rpartition("-")[2] for question in manifest.hashes)
+    print_table(["task", "questions"], [[task, count[task]] for task in ALL_TASKS if count[task]])
+    say(f"{len(manifest.hashes)} questions of {manifest.name} are frozen in {out} (SHA-256 {manifest.sha256[:12]}).")
+    return 0
