@@ -75,8 +75,8 @@ again and joined to the rows:
 _BALANCE = """
 ## Balance
 
-What baselines that never look at a video get right{fitted}, and the most that a balanced set of this kind allows them.
-What a model scores counts from there.
+What baselines that never look at a video get right{fitted},
+and the most that a balanced set of this kind allows them. What a model scores counts from there.
 
 {table}
 """

@@ -21,6 +21,7 @@ from st_vlm.building.card import CardFacts, dataset_card
 from st_vlm.building.settings import BALANCE_FILE, BUILD_FILE, METADATA_FILE, SPLITS
 from st_vlm.errors import InputError
 from st_vlm.questions.forms import ALL_TASKS
+from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.recordings import SourceCard, source_class, source_names
 
 CARD_FILE = "README.md"
@@ -122,20 +123,28 @@ def rewrite(tables: Tables, split: str, target: Path, names: Sequence[str | None
     try:
         with pq.ParquetFile(tables.file(split)) as file:
             kept = [name for name in file.schema_arrow.names if name not in (FILE_NAME.name, NO_VIDEO.name)]
-            schema = pa.schema([field, *(file.schema_arrow.field(name) for name in kept)])
+            schema = pa.schema([field, *map(_as_built, (file.schema_arrow.field(name) for name in kept))])
             done = 0
             with pq.ParquetWriter(temporary, schema) as writer:
                 for number in range(file.num_row_groups):
                     group = file.read_row_group(number, columns=kept).select(kept)
                     after = done + len(group)
                     column = pa.nulls(len(group), field.type) if names is None else pa.array(names[done:after])
-                    writer.write_table(group.add_column(0, field, column.cast(field.type)).combine_chunks())
+                    table = group.add_column(0, field, column.cast(field.type))
+                    writer.write_table(table.cast(schema).combine_chunks())
                     done = after
         os.replace(temporary, target)
     except (pa.ArrowException, ValueError) as error:
         raise unreadable(tables.file(split), error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _as_built(field: pa.Field) -> pa.Field:
+    """A column as the build writes it: Parquet has another name for the items of its lists than Arrow has."""
+    if field.name in ROW_SCHEMA.names and ROW_SCHEMA.field(field.name).type.equals(field.type):
+        return ROW_SCHEMA.field(field.name)
+    return field
 
 
 def read_json(path: Path) -> dict:

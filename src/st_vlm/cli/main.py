@@ -272,6 +272,28 @@ def demo(
     raise typer.Exit(run_demo(out, model_dir, num_recordings, max_steps, seed, form))
 
 
+@app.command()
+def attach_media(
+    folder: Annotated[
+        str,
+        typer.Argument(help="A published set, downloaded; or owner/name of one on the Hub.", show_default=False),
+    ],
+    source: Annotated[str, typer.Option(help="Source whose clips are missing, as in build.", show_default=False)],
+    data: Annotated[Path | None, typer.Option(help="Your copy of its recordings.", show_default=False)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the set with its clips here; default: into the folder itself.", show_default=False),
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch or commit of the Hub.", show_default=False)] = None,
+    num_proc: Annotated[int, typer.Option(min=1, help="Worker processes; the result does not depend on it.")] = 1,
+    option: SourceOptions = None,
+) -> None:
+    """Make the clips that a published set came without again, from your own copy of the recordings."""
+    from st_vlm.cli.attach_media import attach_media as run
+
+    raise typer.Exit(run(folder, source, data, out, revision, num_proc, _source_options(option)))
+
+
 def main() -> None:
     """Entry point: refused input is one sentence on standard error, never a traceback."""
     try:
