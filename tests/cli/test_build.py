@@ -43,7 +43,7 @@ def test_json_goes_to_standard_output_alone(st_vlm, two_scenes, tmp_path):
         "build", "nuscenes", two_scenes, "--balance", "partial", "--out", tmp_path / "built", "--format", "json"
     )
     found = json.loads(out)
-    assert (code, set(found)) == (0, {"out", "rows", "clips", "tracks", "tracks_asked", "dropped"})
+    assert (code, set(found)) == (0, {"out", "rows", "clips", "tracks", "tracks_asked", "dropped", "balance"})
 
 
 def test_one_bad_scene_is_named_and_the_other_built(st_vlm, two_scenes, tmp_path):
@@ -84,3 +84,21 @@ def test_a_folder_that_may_not_be_written_is_a_sentence(st_vlm, two_scenes, tmp_
     assert code == 2
     assert "file" in err
     assert "Traceback" not in err
+
+
+def test_a_source_too_small_for_balance_is_refused_with_what_is_missing_and_built_when_told_to(
+    st_vlm, two_scenes, tmp_path
+):
+    code, out, err = st_vlm("build", "nuscenes", two_scenes, "--out", tmp_path / "built")
+    assert (code, out) == (2, "")
+    assert "at least 100 questions" in err
+    assert "moving_direction has" in err
+    assert "none about 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 o'clock" in err
+    assert "--balance partial" in err
+    assert not (tmp_path / "built").exists()
+    # No image is read again: the shards are there.
+    for image in two_scenes.rglob("*.jpg"):
+        image.write_bytes(b"gone")
+    code, _, err = st_vlm("build", "nuscenes", two_scenes, "--out", tmp_path / "built", "--balance", "partial")
+    assert code == 0, err
+    assert (tmp_path / "built" / "balance.json").is_file()

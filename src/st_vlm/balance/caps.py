@@ -12,9 +12,10 @@ from math import floor, log
 import numpy as np
 
 from st_vlm.evaluation.glance import Glance
-from st_vlm.questions.answers import ClockHour, Quantity
+from st_vlm.questions.answers import Choice, ClockHour, Count, Quantity
 from st_vlm.questions.forms import task_form
 from st_vlm.recordings.categories import is_person
+from st_vlm.video.marks import COLOURS
 
 WALKING_KMH = (3.2, 6.4)
 MOST_WALKING = 0.2
@@ -122,7 +123,10 @@ def _cells(task: str) -> list[tuple[Key, Key, float]]:
         return [(_turned_hour, _all, MOST_OF_ONE_HOUR)]
     if task == "direction_timestamp":
         return [(place_of, hour_of, 0.0), (_turned_hour, _all, MOST_OF_ONE_HOUR)]
-    if "same" in task_form(task).options or "yes" in task_form(task).options or "home" in task_form(task).options:
+    form = task_form(task)
+    if form.answer is Count:
+        return [(lambda glance: glance.answer.number, _all, 0.0)]
+    if form.answer is Choice and form.options != COLOURS:
         return [(lambda glance: glance.answer.option, _all, 0.0)]
     return []
 

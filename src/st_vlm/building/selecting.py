@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -99,6 +99,7 @@ def select(shards: Sequence[Shard], settings: BuildSettings) -> Selection:
     rows = [shard.rows for shard in shards]
     how = "none" if settings.questions is not None else settings.balance
     found: Counter[str] = Counter()
+    hours: set[tuple[str, int | None]] = set()
     kept: dict[str, list[Glance]] = {}
     for number, split in enumerate(SPLITS):
         members = [k for k, shard in enumerate(shards) if shard.split == split]
@@ -106,6 +107,7 @@ def select(shards: Sequence[Shard], settings: BuildSettings) -> Selection:
         if not glances:
             continue
         found.update(glance.task for glance in glances)
+        hours.update((glance.task, hour_of(glance)) for glance in glances)
         reversed_winners = [turned for k in members for turned in shards[k].reversed_winners]
         places = [(k, row) for k in members for row in range(len(rows[k]))]
         chosen = balanced(glances, reversed_winners, np.random.default_rng([settings.seed, number]), how)
@@ -117,7 +119,7 @@ def select(shards: Sequence[Shard], settings: BuildSettings) -> Selection:
         kept[split] = [glances[place] for place in chosen]
     report = {"balance": how, **guessing_report(kept)}
     # A set in which nothing was found at all is told of as such, not as unbalanced.
-    if how == "full" and found and (missing := what_is_missing(settings.tasks, found, kept, report)):
+    if how == "full" and found and (missing := what_is_missing(settings.tasks, found, hours, report)):
         raise InputError(
             f"A balanced set needs at least {LEAST_OF_A_TASK} questions of every task that guessing does not answer. "
             f"Missing: {'; '.join(missing)}. Add recordings (simulated ones have every turn and speed), ask fewer "
@@ -127,29 +129,36 @@ def select(shards: Sequence[Shard], settings: BuildSettings) -> Selection:
 
 
 def what_is_missing(
-    tasks: Sequence[str], found: Counter[str], kept: dict[str, list[Glance]], report: dict
+    tasks: Sequence[str], found: Counter[str], hours: Set[tuple[str, int | None]], report: dict
 ) -> list[str]:
-    """What keeps a set from being balanced, a clause a task; empty where nothing does."""
-    left = Counter(glance.task for glances in kept.values() for glance in glances)
+    """What keeps a set from being balanced, a clause a task; empty where nothing does.
+
+    Args:
+        tasks: The wanted tasks.
+        found: Number of questions by task, before balancing.
+        hours: (task, hour) of them.
+        report: Of those that balancing left.
+    """
+    left = Counter()
+    for of_split in report["n"].values():
+        left.update(of_split)
     missing = [
-        f"{task} has {left[task]} ({found[task]} were found, the others could be guessed){_hours(task, kept)}"
+        f"{task} has {left[task]} ({found[task]} were found, the others could be guessed){_absent(task, hours)}"
         for task in tasks
         if task in TASKS and left[task] < LEAST_OF_A_TASK
     ]
     for split, shares in report["shares"].items():
-        size = report["n"][split]
         missing += [
             f"on {task} ({split}) the baseline {name} scores {100 * share:.0f} %, more than {100 * most:.0f} %"
             for task, name, share, most in above_goal(shares)
-            if size[task] >= LEAST_OF_A_TASK and task in tasks
+            if report["n"][split][task] >= LEAST_OF_A_TASK and task in tasks
         ]
     return missing
 
 
-def _hours(task: str, kept: dict[str, list[Glance]]) -> str:
+def _absent(task: str, hours: Set[tuple[str, int | None]]) -> str:
     """The hours that no question of a direction task is about, in words."""
     if task not in ("moving_direction", "direction_timestamp"):
         return ""
-    there = {hour_of(glance) for glances in kept.values() for glance in glances if glance.task == task}
-    absent = [str(hour) for hour in range(1, 13) if hour not in there]
+    absent = [str(hour) for hour in range(1, 13) if (task, hour) not in hours]
     return f", none about {', '.join(absent)} o'clock" if absent else ""
