@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["length", "speed", "time", "bare", "label", "other"]
+Kind = Literal["length", "speed", "time", "acceleration", "bare", "label", "other"]
 
 _NUMBER = re.compile(r"[0-9](?:[0-9.,]*[0-9])?(?:e[+-]?[0-9]{1,3}(?![0-9a-z]))?")
 _METRES = {
@@ -21,6 +21,7 @@ _METRES = {
 _SECONDS = {r"h|hrs?|hours?": 3600.0, r"s|secs?|seconds?": 1.0, r"min|mins|minutes?": 60.0}
 _KMH = {r"kmh|kph|kmph|kmhr|kmp/h": 1.0, r"mph": 1.609344, r"mps": 3.6, r"knots?|kn": 1.852}
 _END = r"(?![a-z0-9^'])"
+STANDARD_GRAVITY = 9.80665
 _BEFORE_UNIT = re.compile(r" ?[-(\[]? ?")
 
 
@@ -31,6 +32,18 @@ def _named(table: dict[str, float]) -> list[tuple[re.Pattern[str], float]]:
 _LENGTHS, _TIMES, _SPEEDS = _named(_METRES), _named(_SECONDS), _named(_KMH)
 _PER = re.compile(r" ?/ ?| ?\( ?per |[ -]?per[ -]| (?:an?|each|every) (?=(?:hours?|seconds?|minutes?)(?![a-z]))")
 _ACCELERATION = re.compile(r" squared| ?(?:/|per) ?s")
+_SECOND = r"(?:s|secs?|seconds?)"
+_PER_SECOND = rf"(?: ?/ ?| per |-per-){_SECOND}"
+# What makes an acceleration of a length ("m/s^2", "meters per second squared", "m s^-2"), and of a speed ("km/h/s").
+_PER_SQUARE_SECOND = (
+    rf"(?:{_PER_SECOND}(?: ?\^? ?2| squared|{_PER_SECOND})|/\({_SECOND} ?\^? ?2\)| per square second|"
+    rf" ?[×·]? ?s ?\^? ?-2){_END}"
+)
+_SQUARES = [(re.compile(rf"(?:{names}){_PER_SQUARE_SECOND}"), factor) for names, factor in _METRES.items()]
+# The 2 of "m/s^2" is no number of its own, whether or not one stands before the unit.
+_SQUARE_BEFORE = re.compile(r"(?:[/×·] ?|m ?)s(?:ec)? ?\^? ?-?$")
+_EACH_SECOND = re.compile(rf"(?:{_PER_SECOND}| (?:a|each|every) {_SECOND}){_END}")
+_GRAVITY = re.compile(rf"g(?:'s)?{_END}")
 _MULTIPLIER = re.compile(r" ?(hundred|thousand|million|billion)(?![a-z])")
 _MULTIPLIERS = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
 # A number after one of these names a thing; it measures nothing.
@@ -53,7 +66,7 @@ class Numeral:
     Attributes:
         value: As written, with its sign; NaN where the digits make no number ("1.2.3", "2×3").
         kind: What it is attached to; "bare" where nothing is, "label" after a noun it names ("object 2").
-        scale: Factor to metres, km/h or seconds by `kind`; 1 for the others.
+        scale: Factor to metres, km/h, seconds or m/s^2 by `kind`; 1 for the others.
         start, end: Where it stands in the text, with its sign and unit.
     """
 
@@ -65,17 +78,32 @@ class Numeral:
 
     @property
     def scaled(self) -> float:
-        """The value in metres, km/h or seconds."""
+        """The value in metres, km/h, seconds or m/s^2."""
         return self.value * self.scale
 
 
-def find_numerals(text: str) -> list[Numeral]:
-    """Every number of a plain text (see `normalize.plain`), in order. Takes time linear in the text."""
+def find_numerals(text: str, accelerations: bool = False) -> list[Numeral]:
+    """Every number of a plain text (see `normalize.plain`), in order. Takes time linear in the text.
+
+    Args:
+        text: Plain text.
+        accelerations: Tell accelerations apart; otherwise they are of the kind "other".
+    """
     found: list[Numeral] = []
     for match in _NUMBER.finditer(text):
         for piece, start, end in _pieces(match):
-            found.append(_numeral(text, piece, start, end, found[-1] if found else None))
+            if accelerations and _SQUARE_BEFORE.search(text, max(0, start - 9), start):
+                continue
+            found.append(_numeral(text, piece, start, end, found[-1] if found else None, accelerations))
     return found
+
+
+def metres_of(unit: str) -> float:
+    """How many metres a unit of length is. Raises ValueError for what is none."""
+    found = _first(_LENGTHS, unit, 0)
+    if found is None:
+        raise ValueError(f"{unit!r} is no unit of length.")
+    return found[0]
 
 
 def _pieces(match: re.Match[str]) -> list[tuple[str, int, int]]:
@@ -87,7 +115,7 @@ def _pieces(match: re.Match[str]) -> list[tuple[str, int, int]]:
     return [(match[0], match.start(), match.end())]
 
 
-def _numeral(text: str, digits: str, start: int, end: int, previous: Numeral | None) -> Numeral:
+def _numeral(text: str, digits: str, start: int, end: int, previous: Numeral | None, accelerations: bool) -> Numeral:
     value = _read(digits)
     before = text[start - 1] if start else ""
     earlier = text[start - 2] if start > 1 else " "
@@ -104,7 +132,8 @@ def _numeral(text: str, digits: str, start: int, end: int, previous: Numeral | N
     following = text[end : end + 2].lstrip(" ")
     if glued or following[:1] in ("^", "×") or re.match(r" ?/ ?[0-9]", text[end : end + 3]):
         value = float("nan")
-    kind, scale, end = _attached(text, end)
+    found = _acceleration(text, end) if accelerations else None
+    kind, scale, end = ("acceleration", *found) if found else _attached(text, end)
     if kind == "bare" and before != "/" and _LABEL.search(text, max(0, start - 16), start):
         kind = "label"
     return Numeral(-value if negative else value, kind, scale, start, end)
@@ -144,6 +173,24 @@ def _attached(text: str, end: int) -> tuple[Kind, float, int]:
     if _AFTER_BARE.match(text, end) or _AFTER_BARE_MARK.match(text, end):
         return "bare", 1.0, end
     return "other", 1.0, end
+
+
+def _acceleration(text: str, end: int) -> tuple[float, int] | None:
+    """The scale of an acceleration's unit after a number that ends at `end`, and where the unit ends."""
+    at = _BEFORE_UNIT.match(text, end).end()
+    if gravity := _GRAVITY.match(text, at):
+        return STANDARD_GRAVITY, gravity.end()
+    if square := _first(_SQUARES, text, at):
+        return square
+    if length := _first(_LENGTHS, text, at):
+        # "km/h/s": `_attached` takes it for no speed.
+        per = _PER.match(text, length[1])
+        time = _first(_TIMES, text, per.end()) if per else None
+        speed = (3.6 * length[0] / time[0], time[1]) if time else None
+    else:
+        speed = _first(_SPEEDS, text, at)
+    each = _EACH_SECOND.match(text, speed[1]) if speed else None
+    return (speed[0] / 3.6, each.end()) if each else None
 
 
 def _first(table: list[tuple[re.Pattern[str], float]], text: str, at: int) -> tuple[float, int] | None:

@@ -13,14 +13,18 @@ from collections.abc import Sequence
 from st_vlm.errors import InputError
 from st_vlm.questions.answers import (
     DIRECTION_RELATIONS,
+    SIGNED_UNITS,
     Answer,
     Choice,
     ClockHour,
+    Count,
     Interval,
+    Position,
     Quantity,
 )
 from st_vlm.questions.choices import chosen, named, yes_option
 from st_vlm.questions.forms import task_form
+from st_vlm.questions.further_readings import read_acceleration, read_count, read_duration, read_position
 from st_vlm.questions.normalize import final_part, plain
 from st_vlm.questions.quantities import read_quantity
 from st_vlm.questions.times import read_hour, time_pairs
@@ -57,7 +61,12 @@ def parse_answer(task: str, text: str, question: str | None = None) -> Answer | 
     """
     form = task_form(task)
     if form.answer is Quantity:
-        return parse_quantity(text, form.unit)
+        # Of two objects one may stand and their distance be anything.
+        return parse_quantity(text, form.unit, question, still=form.marks < 2)
+    if form.answer is Count:
+        return parse_count(text)
+    if form.answer is Position:
+        return parse_position(text)
     if form.answer is ClockHour:
         return parse_hour(text)
     if form.answer is Interval:
@@ -69,18 +78,48 @@ def parse_answer(task: str, text: str, question: str | None = None) -> Answer | 
     return parse_choice(text, pair if len(pair) > 1 else form.options)
 
 
-def parse_quantity(text: str, unit: str) -> Quantity | None:
-    """A distance (`m`) or speed (`km/h`), converted from any unit of its kind.
+def parse_quantity(text: str, unit: str, question: str | None = None, still: bool = True) -> Quantity | None:
+    """A distance (`m`), speed (`km/h`), acceleration (`m/s^2`) or duration (`s`), converted from any unit of its kind.
 
     Of several quantities of the right kind the last one outside parentheses counts, as conclusions come last; lengths
     that describe a thing ("4.5 m long", "20 m away") count only where there is no other. A range ("10 to 15 m") is
     its midpoint; "from 10 m to 15 m" names two places and is none. A number without a unit counts only if it is the
-    text's only number and no other unit is mentioned. "It does not move" is 0. Beside a refusal only a number with a
-    unit counts.
+    text's only number and no other unit is mentioned. "It does not move" is 0 m or km/h, unless `still` is False.
+    Beside a refusal only a number with a unit counts. An acceleration that brakes is negative; a duration that only
+    repeats `question`'s own interval is passed over.
     """
     text, refused = _answering_part(text, keep_sentences=True)
-    value = read_quantity(text, unit, only_explicit=refused)
-    return Quantity(value, unit) if value is not None and math.isfinite(value) and value >= 0 else None
+    if unit == "m/s^2":
+        value = read_acceleration(text, only_explicit=refused)
+    elif unit == "s":
+        value = read_duration(text, plain(question or ""), only_explicit=refused)
+    else:
+        value = read_quantity(text, unit, only_explicit=refused)
+        if value == 0 and not still and not any(letter.isdigit() for letter in text):
+            return None
+    if value is None or not math.isfinite(value) or (value < 0 and unit not in SIGNED_UNITS):
+        return None
+    return Quantity(value, unit)
+
+
+def parse_count(text: str) -> Count | None:
+    """How often an object turns: "two turns", "turns twice", "it does not turn", or a bare number and no other.
+
+    Of several numbers one that is said to be the total counts; those of the left and the right are added up; others
+    must agree.
+    """
+    text, refused = _answering_part(text)
+    number = None if refused else read_count(text)
+    return None if number is None else Count(number)
+
+
+def parse_position(text: str) -> Position | None:
+    """A place in metres: "(1.2, 0.3, 12.5)", "x = 1.2, y = 0.3, z = 12.5", or "1.2 m to the right, 0.3 m down, 12.5 m
+    ahead", where left, up and behind are negative. All three coordinates must be there.
+    """
+    text, refused = _answering_part(text)
+    metres = None if refused else read_position(text)
+    return None if metres is None or not all(map(math.isfinite, metres)) else Position(metres)
 
 
 def parse_hour(text: str) -> ClockHour | None:

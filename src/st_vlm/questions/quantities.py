@@ -18,6 +18,7 @@ _SPREAD_BEFORE = re.compile(r"\b(?:rang(?:es?|ing)|var(?:ies|y|ying)|anywhere|be
 _RANGE = re.compile(r" ?(?:-|to|or) ?(?:about |around |approximately )?$")
 _AND = re.compile(r",? and (?:about |around |approximately )?$")
 _TOLERANCES = ("±", "+/-", "+-")
+_KINDS: dict[str, Kind] = {"m": "length", "km/h": "speed", "m/s^2": "acceleration", "s": "time"}
 _FOREIGN = {
     "m": re.compile(
         r"(?<![a-z'])(?:km|cm|mm|ft|mi|kilomet[a-z]+|centimet[a-z]+|feet|foot|miles?|yards?|mph|m/s)(?![a-z])"
@@ -25,6 +26,11 @@ _FOREIGN = {
     "km/h": re.compile(
         r"(?<![a-z'])(?:m/s|mph|mps|ft/s|knots?|miles?|met(?:er|re)s?|(?:per|a) second|per minute)(?![a-z])"
     ),
+    "m/s^2": re.compile(
+        r"(?<![a-z'])(?:km/h(?! ?/ ?s)|m/s(?! ?\^? ?2|/ ?s)|mph|mps|ft|feet|miles?|knots?|"
+        r"met(?:er|re)s? per second(?! (?:sq|per)))(?![a-z])"
+    ),
+    "s": re.compile(r"(?<![a-z'])(?:min|minutes?|hours?|h|ms|milliseconds?|frames?)(?![a-z])"),
 }
 _STILL = re.compile(
     r"\b(?:does not|doesn't|did not|didn't|is not|isn't|was not|wasn't|has not|hasn't|never)(?: [a-z]{1,12}){0,2}? "
@@ -45,14 +51,15 @@ def read_quantity(text: str, unit: str, only_explicit: bool = False) -> float | 
 
     Args:
         text: Plain text (`normalize.plain`).
-        unit: `m` or `km/h`.
+        unit: `m`, `km/h`, `m/s^2` or `s`.
         only_explicit: Accept neither a bare number nor "it does not move".
     """
-    numerals = find_numerals(text)
-    candidates = _candidates(text, numerals, "length" if unit == "m" else "speed")
+    kind = _KINDS[unit]
+    numerals = find_numerals(text, accelerations=kind == "acceleration")
+    candidates = _candidates(text, numerals, kind)
     if main := [value for value, aside in candidates if not aside]:
         return main[-1]
-    if not only_explicit and _says_still(text, numerals):
+    if not only_explicit and kind in ("length", "speed") and _says_still(text, numerals):
         return 0.0
     if candidates:
         return candidates[-1][0]

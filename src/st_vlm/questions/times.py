@@ -70,8 +70,7 @@ def read_hour(text: str) -> float | None:
 def time_pairs(text: str) -> list[tuple[float, float]]:
     """Every pair of numbers that plain text joins to an interval, in seconds with one decimal, each pair once."""
     text = _ANY_HOUR.sub(" the clock ", text)
-    text = _TIME_OF_DAY.sub(_in_seconds, text)
-    text = _MINUTES_AND_SECONDS.sub(lambda m: f"{60 * float(m[1]) + float(m[2]):.3f} s", text)
+    text = in_seconds(text)
     if bracketed := [(round(float(m[1]), 1), round(float(m[2]), 1)) for m in _BRACKETED.finditer(text)]:
         return list(dict.fromkeys(bracketed))
     numerals = find_numerals(text)
@@ -91,6 +90,12 @@ def time_pairs(text: str) -> list[tuple[float, float]]:
     if not pairs and len(marked) == 2:
         pairs = [(_seconds(marked[0], marked[0]), _seconds(marked[1], marked[1]))]
     return list(dict.fromkeys(pairs))
+
+
+def in_seconds(text: str) -> str:
+    """A plain text with its "1:05" and "1 min 5 s" as seconds."""
+    text = _TIME_OF_DAY.sub(_in_seconds, text)
+    return _MINUTES_AND_SECONDS.sub(lambda m: f"{60 * float(m[1]) + float(m[2]):.3f} s", text)
 
 
 def _in_seconds(match: re.Match[str]) -> str:
