@@ -53,7 +53,15 @@ TASKS: dict[str, TaskForm] = {
     "moving_direction_comparison": TaskForm(Choice, marks=2, options=DIRECTION_RELATIONS),
 }
 
-FURTHER_TASKS: dict[str, TaskForm] = {}
+FURTHER_TASKS: dict[str, TaskForm] = {
+    "peak_speed": TaskForm(Quantity, marks=1, unit="km/h"),
+    "acceleration": TaskForm(Quantity, marks=1, unit="m/s^2"),
+    "number_of_turns": TaskForm(Count, marks=1),
+    "closest_approach": TaskForm(Quantity, marks=2, unit="m"),
+    "time_to_distance": TaskForm(Quantity, marks=1, unit="s", states=("metres",)),
+    "camera_travel": TaskForm(Quantity, marks=0, unit="m"),
+    "object_position": TaskForm(Position, marks=1, states=("second",)),
+}
 
 REASONING_TASKS: dict[str, TaskForm] = {}
 

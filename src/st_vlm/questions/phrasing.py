@@ -6,7 +6,7 @@ words it has not seen. Placeholders:
 
     {object}, {Object}              the marked object of a single-object task, inside or at the start of a sentence
     {first}, {second}, {First}      the two objects of a comparison, in the question's order
-    {when}, {When}                  "throughout the video" or "from 2.0 to 7.5 seconds"
+    {when}, {When}                  "throughout the video" or "from 2.0 to 7.5 seconds"; not where a second is stated
     {hour}                          the hour that is asked for (direction_timestamp) or answered (moving_direction)
     {metres}, {second}              a distance or a time that the question states, where its task states one
     {value}                         an answered quantity, two decimals, or a count, without its unit
@@ -35,7 +35,37 @@ CLOCK_CONVENTION = (
     "12 o'clock is the way the marked object itself first moved, seen from above; 3 o'clock is its right. "
     "It is not the camera's view."
 )
-_CLOCK_TASKS = ("moving_direction", "direction_timestamp")
+# What each question of a task ends with, so that a stranger measures the same in whatever words it is asked.
+CONVENTIONS = {
+    "moving_direction": CLOCK_CONVENTION,
+    "direction_timestamp": CLOCK_CONVENTION,
+    "peak_speed": "The peak speed is that of the fastest single second: the straight-line distance covered within it.",
+    "acceleration": (
+        "The acceleration is the mean change of speed per second along the path; speeding up is positive, braking is "
+        "negative."
+    ),
+    "number_of_turns": (
+        "A turn is a change of the direction of motion by 45 degrees or more between two straight stretches; a U-turn "
+        "is one turn."
+    ),
+    "closest_approach": "The distance is horizontal and measured between the objects' centers.",
+    "time_to_distance": (
+        "Time counts from the start of the video, or of the given interval, and distance along the object's path."
+    ),
+    "camera_travel": "What counts is the camera's own horizontal path; turning on the spot adds nothing.",
+    "object_position": (
+        "The position is that of the object's center, in meters along the axes that the camera has at the first "
+        "frame: x to its right, y down, z forward."
+    ),
+}
+_IN_THE_VIDEO = (
+    "moving_direction",
+    "direction_timestamp",
+    "peak_speed",
+    "number_of_turns",
+    "closest_approach",
+    "time_to_distance",
+)
 # In all, and held out among them.
 LEAST_PHRASINGS = {"questions": (20, 6), "answers": (10, 3)}
 _OBJECTS = {0: (), 1: ("object",), 2: ("first", "second")}
@@ -80,7 +110,7 @@ def span_words(task: str, span: Interval | None) -> str:
     """The words for the time a question is about: its own span, or the whole clip where it states none."""
     if span is not None:
         return f"from {span.start_s:.1f} to {span.end_s:.1f} seconds"
-    return "in the video" if task in _CLOCK_TASKS else "throughout the video"
+    return "in the video" if task in _IN_THE_VIDEO else "throughout the video"
 
 
 def phrase_fields(
@@ -124,9 +154,9 @@ def phrase_fields(
 
 
 def render_question(phrase: Phrase, fields: Mapping[str, str]) -> str:
-    """The question's full text; the direction tasks end with what the clock means (`CLOCK_CONVENTION`)."""
+    """The question's full text, with its task's convention at the end where it has one (`CONVENTIONS`)."""
     text = phrase.text.format_map(_with_capitals(fields))
-    return f"{text} {CLOCK_CONVENTION}" if phrase.task in _CLOCK_TASKS else text
+    return f"{text} {CONVENTIONS[phrase.task]}" if phrase.task in CONVENTIONS else text
 
 
 def render_answer(phrase: Phrase, answer: Answer, fields: Mapping[str, str]) -> str:
@@ -257,7 +287,7 @@ def _placeholders(task: str, form: TaskForm, kind: str) -> tuple[set[str], set[s
     """Names a phrase may use, with their capitalised forms, and those it must use."""
     asked = {*_OBJECTS[form.marks], "when", *form.states}
     if kind == "questions":
-        may, must = asked, asked
+        may = must = asked - {"when"} if "second" in form.states else asked
     else:
         must = {
             Quantity: {"value"},
