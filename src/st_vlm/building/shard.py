@@ -25,10 +25,10 @@ import pyarrow.parquet as pq
 
 from st_vlm.building.settings import DROPPED_FILE
 from st_vlm.errors import InputError
+from st_vlm.questions.asking import ALL_CANDIDATES
 from st_vlm.questions.clips import Clip, cut_clips
 from st_vlm.questions.rows import ROW_SCHEMA, clip_columns, clip_timestamps, question_columns, to_table
 from st_vlm.questions.selection import Ask, Asked, ask_of, without_repeats
-from st_vlm.questions.tasks import TASK_CANDIDATES
 from st_vlm.recordings import Recording
 from st_vlm.recordings.drops import TRACK_RULES, Drop
 from st_vlm.recordings.quality import assess
@@ -126,7 +126,7 @@ def interview(recording: Recording, seed: int, tasks: Sequence[str]) -> Intervie
     asked = []
     for clip in (clips[k] for k in rng.permutation(len(clips))):
         for task in tasks:
-            asked.extend(Asked(clip, candidate) for candidate in TASK_CANDIDATES[task](clip, rng))
+            asked.extend(Asked(clip, candidate) for candidate in ALL_CANDIDATES[task](clip, rng))
     return Interview(recording, tuple(without_repeats(asked)), (*quality.drops, *drops), seed)
 
 
