@@ -26,7 +26,7 @@ from st_vlm.building.settings import BALANCE_FILE, BUILD_FILE, DROPPED_FILE, MET
 from st_vlm.building.shard import CLIPS, DROPPED_SCHEMA, ROWS_FILE, TRACKS_FILE
 from st_vlm.building.tables import CARD_FILE, NO_VIDEO, card_of, open_tables
 from st_vlm.questions.clips import file_name
-from st_vlm.questions.forms import TASKS
+from st_vlm.questions.forms import ALL_TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.recordings.drops import RULES
 
@@ -126,7 +126,7 @@ def _write_split(folder: Path, members: Sequence[tuple[Shard, np.ndarray]], vide
             ids = pq.read_table(shard.path / ROWS_FILE, columns=["clip_id"])["clip_id"].take(rows)
             for clip in ids.unique().to_pylist():
                 _link(shard.path / CLIPS / f"{clip}.mp4", folder / CLIPS / f"{clip}.mp4")
-    return _Split({task: counts[task] for task in TASKS if counts[task]}, clips, frozenset(marked))
+    return _Split({task: counts[task] for task in ALL_TASKS if counts[task]}, clips, frozenset(marked))
 
 
 def _batches(members: Sequence[tuple[Shard, np.ndarray]]) -> Iterator[pa.Table]:
@@ -173,6 +173,8 @@ def _write_about(result: Path, done: Assembled, settings: BuildSettings, failure
         "version": __version__,
         "source": settings.source,
         "seed": settings.seed,
+        # Of a source that reads no files: recordings can be made again from these, and no path is told.
+        **({"source_options": settings.source_options} if settings.path is None else {}),
         "video": settings.video,
         "rows": done.counts,
         "tracks": done.tracks,

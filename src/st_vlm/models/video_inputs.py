@@ -42,13 +42,15 @@ def gather_clips(
     decoded: dict[str, tuple] = {}
     clips = []
     for i, (video, its_marks, its_times) in enumerate(zip(listed, marks, times, strict=True)):
+        # One time given is one frame wanted: a still is a video then.
+        least = 1 if its_times is not None and len(its_times) == 1 else 2
         if isinstance(video, (str, os.PathLike)):
             name = os.fspath(video)
             if name not in decoded:
-                decoded[name] = reader.read_video(video, num_frames, fps)
+                decoded[name] = reader.read_video(video, num_frames, fps, least)
             sampled = decoded[name]
         elif is_video_file(video):
-            name, sampled = source_name(video), reader.read_video(video, num_frames, fps)
+            name, sampled = source_name(video), reader.read_video(video, num_frames, fps, least)
         else:
             name = f"Video {i}"
             sampled = _sample_array(name, _as_array(name, video), its_times, num_frames)

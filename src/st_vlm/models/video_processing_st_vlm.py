@@ -41,7 +41,7 @@ class STVLMVideoProcessor(LlavaOnevisionVideoProcessor):
     frame_times = None
 
     def read_video(
-        self, source: VideoSource, num_frames: int | None = None, fps: float | None = None
+        self, source: VideoSource, num_frames: int | None = None, fps: float | None = None, least_frames: int = 2
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         """Sampled frames of a video file.
 
@@ -49,12 +49,13 @@ class STVLMVideoProcessor(LlavaOnevisionVideoProcessor):
             source: A path, the file's bytes or an open binary file.
             num_frames: At most so many frames, spread over the whole video.
             fps: Frames a second of the sampling grid, instead of the processor's own.
+            least_frames: 1 for a still.
 
         Returns:
             Frames (T, H, W, 3) uint8, their times (T,) in seconds, their indices (T,) in the file, and the file's
             number of frames.
         """
-        info = probe(source)
+        info = probe(source, least_frames)
         if fps is not None and not fps > 0:
             raise InputError(f"fps must be more than 0, not {fps}.")
         interval = 1 / fps if fps else self.frame_interval_s

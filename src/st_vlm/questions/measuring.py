@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from st_vlm.errors import InputError
 from st_vlm.kinematics.headings import angle_between
 from st_vlm.kinematics.motion import Moving
 from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity
 from st_vlm.questions.motion import SpanMotion, span_motion
 from st_vlm.questions.turns import asked_hour, asked_runs
-from st_vlm.recordings import Recording
+from st_vlm.recordings import Recording, Track
 
 MARGIN_SHARE = 0.15
 MARGIN_M = 0.5
@@ -95,21 +96,40 @@ def true_answer(row: Mapping, recording: Recording) -> Answer | None:
 
 def row_motions(row: Mapping, recording: Recording) -> list[SpanMotion]:
     """The motion of each object that a row asks about, in the order in which it names them, over the row's span."""
+    start_s, end_s = exact_span(row, recording)
+    return [span_motion(recording, track, row["start_ns"], start_s, end_s) for track in asked_tracks(row, recording)]
+
+
+def asked_tracks(row: Mapping, recording: Recording) -> list[Track]:
+    """The tracks of the objects that a row asks about, in the order in which it names them.
+
+    Raises:
+        InputError: The recording has no such track.
+    """
     tracks = {track.id: track for track in recording.tracks}
-    asked = [tracks[row["marks"][k]["track_id"]] for k in row["asked"]["objects"]]
-    start_s, end_s = _exact_span(row, [track.times_ns for track in asked])
-    return [span_motion(recording, track, row["start_ns"], start_s, end_s) for track in asked]
+    names = [row["marks"][k]["track_id"] for k in row["asked"]["objects"]]
+    if missing := [name for name in names if name not in tracks]:
+        raise InputError(f"The tracks of {recording.id} hold no {missing[0]!r}: build the folder again.")
+    return [tracks[name] for name in names]
 
 
-def _exact_span(row: Mapping, box_times_ns: Sequence[np.ndarray]) -> tuple[float, float]:
-    """A row's span to the nanosecond: one that is not stated begins and ends with a frame of the clip or a box."""
-    start, end = row["span"]["start"], row["span"]["end"]
-    if row["asked"]["states_span"]:
-        return start, end
+def exact_span(row: Mapping, recording: Recording) -> tuple[float, float]:
+    """A row's span to the nanosecond, seconds.
+
+    One that is not stated begins and ends with a frame of the clip or a box of an asked object, and a build stores it
+    to the millisecond: a fast car moves 3 cm in one, which shows in the second decimal of an answer.
+    """
+    span, stated = row["span"], row["asked"]["states_span"]
+    if stated:
+        return span["start"], span["end"]
     frames = np.rint(np.asarray(row["timestamps"]) * 1e9).astype(np.int64)
-    known = np.concatenate([frames, *(times - row["start_ns"] for times in box_times_ns)])
-    nearest = (known[np.abs(known - round(end_s * 1e9)).argmin()] for end_s in (start, end))
-    return tuple(
-        float(exact) * 1e-9 if abs(exact - stored * 1e9) < _STORED_TO_NS else stored
-        for exact, stored in zip(nearest, (start, end), strict=True)
-    )
+    known = np.concatenate([frames, *(one.times_ns - row["start_ns"] for one in asked_tracks(row, recording))])
+    return _exact(span["start"], known), _exact(span["end"], known)
+
+
+def _exact(stored_s: float, known_ns: np.ndarray) -> float:
+    if stored_s != round(stored_s, 3):
+        return stored_s
+    stored_ns = round(stored_s * 1e9)
+    nearest = int(known_ns[np.abs(known_ns - stored_ns).argmin()])
+    return nearest * 1e-9 if abs(nearest - stored_ns) < _STORED_TO_NS else stored_s

@@ -64,7 +64,8 @@ class ClipReader:
     def _read(self, conversation: Conversation) -> Clip:
         ours = isinstance(self.processor, STVLMProcessor)
         reader = self.processor.video_processor if ours else STVLMVideoProcessor()
-        clip = gather_clips(reader, [conversation.video], [conversation.marks], [conversation.timestamps])[0]
+        fps = _frame_rate(conversation.timestamps, reader.frame_interval_s)
+        clip = gather_clips(reader, [conversation.video], [conversation.marks], [conversation.timestamps], fps=fps)[0]
         height, width = clip.frames.shape[1:3]
         shown_at = reader.shown_size((width, height)) if ours else None
         frames = draw_marks(clip.frames, clip.marks, shown_at)
@@ -88,7 +89,7 @@ def model_inputs(processor, texts: list[str], clips: list[Clip], padding_side: s
     metadata = [
         VideoMetadata(
             total_num_frames=len(clip.times_s),
-            fps=(len(clip.times_s) - 1) / float(clip.times_s[-1] - clip.times_s[0]),
+            fps=(len(clip.times_s) - 1) / float(clip.times_s[-1] - clip.times_s[0]) if len(clip.times_s) > 1 else None,
             duration=float(clip.times_s[-1] - clip.times_s[0]),
             frames_indices=list(range(len(clip.times_s))),
         )
@@ -102,6 +103,12 @@ def _resized(reader: STVLMVideoProcessor, frames: np.ndarray) -> np.ndarray:
     options = {"do_rescale": False, "do_normalize": False, "do_sample_frames": False, "return_tensors": "pt"}
     pixels = reader([frames], **options)["pixel_values_videos"][0]
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _frame_rate(timestamps: list[float], interval_s: float) -> float | None:
+    """The rate of a clip that has more frames than the sampling grid, so that all are taken; None for any other."""
+    step = float(np.median(np.diff(timestamps))) if len(timestamps) > 1 else interval_s
+    return 1 / step if 0 < step < 0.9 * interval_s else None
 
 
 def _key(conversation: Conversation) -> str:

@@ -49,12 +49,16 @@ def source_name(source: VideoSource) -> str:
     return name if isinstance(name, str) else "The video given as bytes"
 
 
-def probe(source: VideoSource) -> VideoInfo:
+def probe(source: VideoSource, least_frames: int = 2) -> VideoInfo:
     """Size and real timestamps of a video: a path, the file's bytes or an open binary file.
 
+    Args:
+        source: The video.
+        least_frames: 1 for a still, of whatever length.
+
     Raises:
-        InputError: The file is missing, unreadable, cut off, has no video stream, fewer than two frames, or lasts
-            less than 0.5 s.
+        InputError: The file is missing, unreadable, cut off, has no video stream, fewer frames than `least_frames`,
+            or (unless it may be a still) lasts less than 0.5 s.
     """
     with _Opened(source) as (name, container, stream):
         stored, corrupt = 0, False
@@ -72,13 +76,13 @@ def probe(source: VideoSource) -> VideoInfo:
             raise InputError(f"{name} is cut off: {stored} of {stream.frames} frames are there. Copy it again.")
         if stored and not shown:
             raise InputError(f"{name} states no time for its frames. Convert it to MP4.")
-        if len(shown) < 2:
-            raise InputError(f"{name} holds fewer than 2 frames. Choose a longer video.")
+        if len(shown) < least_frames:
+            raise InputError(f"{name} holds fewer than {least_frames} frames. Choose a longer video.")
         ticks, durations, keyframes = (np.array(column) for column in zip(*shown, strict=True))
         ticks, kept = np.unique(ticks, return_index=True)
         unit = float(stream.time_base)
         duration = float(ticks[-1] - ticks[0] + durations[kept[-1]]) * unit
-        if duration < LEAST_SECONDS - 1e-6:
+        if least_frames > 1 and duration < LEAST_SECONDS - 1e-6:
             raise InputError(
                 f"{name} lasts {duration:.2f} s; motion needs at least {LEAST_SECONDS} s. Choose a longer video."
             )

@@ -15,6 +15,8 @@ from st_vlm.errors import InputError
 
 TIME_BASE = Fraction(1, 90_000)
 KEYFRAME_INTERVAL_S = 1.0
+# How long a video of one frame lasts.
+STILL_S = 0.5
 # ITU-R BT.601, limited range: what the RGB conversion of FFmpeg produces, written down so that viewers agree.
 BT601, LIMITED_RANGE = 6, 1
 _SCALING = "bicubic+full_chroma_int+full_chroma_inp+accurate_rnd+bitexact"
@@ -69,7 +71,11 @@ class Fitter:
 
 
 def write_video(
-    path: str | os.PathLike, frames: Iterable[np.ndarray | av.VideoFrame], times_s: Sequence[float], crf: float = 20
+    path: str | os.PathLike,
+    frames: Iterable[np.ndarray | av.VideoFrame],
+    times_s: Sequence[float],
+    crf: float = 20,
+    least_frames: int = 2,
 ) -> None:
     """Write frames with their own timestamps; the file appears whole or not at all, and the same input gives the same
     bytes.
@@ -80,13 +86,14 @@ def write_video(
             time.
         times_s: (F,) seconds, strictly increasing. Stored relative to the first, to 1/90,000 s.
         crf: Constant rate factor of x264: lower is better and larger; 20 is visually near lossless.
+        least_frames: 1 lets a still be a video.
 
     Raises:
-        InputError: Fewer than two frames, times that do not increase, frames of odd, changing or wrong shape, or as
-            many frames as times that do not match.
+        InputError: Fewer than `least_frames` frames, times that do not increase, frames of odd, changing or wrong
+            shape, or another number of frames than of times.
     """
     path = Path(path)
-    ticks = _ticks(path, times_s)
+    ticks = _ticks(path, times_s, least_frames)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         _encode(path, temporary, frames, ticks, crf)
@@ -95,11 +102,11 @@ def write_video(
         temporary.unlink(missing_ok=True)
 
 
-def _ticks(path: Path, times_s: Sequence[float]) -> np.ndarray:
+def _ticks(path: Path, times_s: Sequence[float], least_frames: int) -> np.ndarray:
     """(F,) presentation times in units of the time base."""
     times = np.asarray(times_s, np.float64)
-    if times.ndim != 1 or len(times) < 2:
-        raise InputError(f"{path}: a video needs at least 2 frames with their times, not {times.size}.")
+    if times.ndim != 1 or len(times) < least_frames:
+        raise InputError(f"{path}: a video needs at least {least_frames} frames with their times, not {times.size}.")
     ticks = np.rint((times - times[0]) / float(TIME_BASE))
     if not np.isfinite(ticks).all() or (np.diff(ticks) <= 0).any():
         raise InputError(f"{path}: the frames' times must be finite and strictly increasing.")
@@ -107,7 +114,7 @@ def _ticks(path: Path, times_s: Sequence[float]) -> np.ndarray:
 
 
 def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], ticks: np.ndarray, crf: float) -> None:
-    step = int(np.median(np.diff(ticks)))
+    step = int(np.median(np.diff(ticks))) if len(ticks) > 1 else round(STILL_S / TIME_BASE)
     options = {"movflags": "+faststart", "fflags": "+bitexact"}
     with av.open(temporary, "w", format="mp4", options=options) as container:
         stream, count = None, 0

@@ -156,7 +156,7 @@ def _strip(row: Mapping, times: Sequence[float]) -> tuple[ShownFrame, ...]:
 
 
 def _video_frames(row: Mapping, marks: Sequence[Mark], picked: Sequence[int], count: int) -> list[np.ndarray]:
-    info = probe(row["video"])
+    info = probe(row["video"], least_frames=min(2, count))
     if len(info) != count:
         raise InputError(f"{row['video']} has {len(info)} frames, but the table says {count}: copy it again.")
     frames = read_frames(row["video"], picked, info)
