@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
+from scipy.spatial.transform import Rotation
 
 STEP_S = 0.5
 MAX_GAP_S = 1.0
@@ -40,8 +40,24 @@ def rotations_at(times_ns: np.ndarray, rotations: np.ndarray, query_ns: np.ndarr
     """Spherical interpolation of (N, 3, 3) rotations at (Q,) times: (Q, 3, 3). Ends hold outside the track."""
     if len(times_ns) == 1:
         return np.repeat(rotations, len(query_ns), axis=0)
-    at = (np.clip(query_ns, times_ns[0], times_ns[-1]) - times_ns[0]).astype(np.float64)
-    return Slerp((times_ns - times_ns[0]).astype(np.float64), Rotation.from_matrix(rotations))(at).as_matrix()
+    before, share = steps_at(times_ns, query_ns)
+    return rotations_between(rotations[before], rotations[before + 1], share)
+
+
+def steps_at(times_ns: np.ndarray, query_ns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """In which step between (N,) times, two or more, each of (Q,) times lies: (Q,) number of the time before, and (Q,)
+    share of the step that has gone by. Outside it is the nearest end."""
+    known = (times_ns - times_ns[0]).astype(np.float64)
+    at = (np.minimum(np.maximum(query_ns, times_ns[0]), times_ns[-1]) - times_ns[0]).astype(np.float64)
+    before = np.maximum(np.searchsorted(known, at) - 1, 0)
+    return before, (at - known[before]) / (known[before + 1] - known[before])
+
+
+def rotations_between(before: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(Q, 3, 3) rotations on the way from one to another, the (Q,) shares of it, at constant angular speed."""
+    start = Rotation.from_matrix(before)
+    turn = (start.inv() * Rotation.from_matrix(after)).as_rotvec()
+    return (start * Rotation.from_rotvec(turn * share[:, None])).as_matrix()
 
 
 def runs_without_gaps(times_ns: np.ndarray, max_gap_s: float = MAX_GAP_S) -> list[tuple[int, int]]:

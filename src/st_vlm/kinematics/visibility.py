@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -33,22 +34,24 @@ class Sight:
         return self.inside & ~(self.small | self.truncated | self.occluded)
 
 
-def occlusion(boxes: np.ndarray, depths: np.ndarray) -> np.ndarray:
+def occlusion(boxes: np.ndarray, depths: np.ndarray, wanted: np.ndarray | None = None) -> np.ndarray:
     """Share of every box that nearer boxes cover.
 
     Args:
         boxes: (N, 4) xyxy pixels inside the image.
         depths: (N,) metres along the camera's axis.
+        wanted: (N,) bool: whose share is needed; all by default.
 
     Returns:
-        (N,) shares from 0 to 1, counted on a grid of 20 x 20 points in each box.
+        (N,) shares from 0 to 1, counted on a grid of 20 x 20 points in each box; 0 for those not wanted.
     """
     steps = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
     low, high = boxes[:, :2], boxes[:, 2:]
     meets = (low[:, None] < high[None]).all(axis=-1)
     hides = meets & meets.T & (depths[None] < depths[:, None])
     covered = np.zeros(len(boxes))
-    for k in np.flatnonzero(hides.any(axis=1)):
+    hidden = hides.any(axis=1) if wanted is None else hides.any(axis=1) & wanted
+    for k in np.flatnonzero(hidden):
         nearer = boxes[hides[k]]
         # What covers the whole box needs no counting, and is common in a crowded street.
         if ((nearer[:, :2] <= low[k]) & (nearer[:, 2:] >= high[k])).all(axis=1).any():
@@ -69,8 +72,9 @@ def judge(
     image_height: int,
     lidar_points: np.ndarray | None = None,
     shares: np.ndarray | None = None,
+    frames: np.ndarray | None = None,
 ) -> Sight:
-    """Hold each object of a frame against the rules: tall enough, little cut off, little hidden.
+    """Hold each object of a frame, or of several, against the rules: tall enough, little cut off, little hidden.
 
     Args:
         boxes: (N, 4) xyxy pixels, clipped to the image.
@@ -83,13 +87,23 @@ def judge(
             seems to hide it.
         shares: (N,) visible share of each object where the source knows it exactly, NaN where not; it stands in place
             of what the boxes say, for walls and trees hide objects too.
+        frames: (N,) number of the frame that each object is seen in, ascending; one frame by default. Objects hide
+            others of their own frame.
     """
     in_image = truncation < 1
     inside = in_image & (depths > 0)
     covered = np.zeros(len(boxes))
-    covered[in_image] = occlusion(boxes[in_image], depths[in_image])
+    unknown = in_image
     if shares is not None:
-        covered = np.where(np.isfinite(shares), 1.0 - shares, covered)
+        known = np.isfinite(shares)
+        covered, unknown = np.where(known, 1.0 - shares, covered), in_image & ~known
+    ends = (
+        np.array([0, len(boxes)]) if frames is None else np.searchsorted(frames, np.arange(frames.max(initial=-1) + 2))
+    )
+    for own in (slice(first, end) for first, end in pairwise(ends) if unknown[first:end].any()):
+        there, wanted = in_image[own], unknown[own]
+        shares_hidden = occlusion(boxes[own][there], depths[own][there], wanted[there])
+        covered[own][wanted] = shares_hidden[wanted[there]]
     occluded = covered > MOST_OCCLUSION
     if lidar_points is not None:
         occluded &= ~(lidar_points >= LIDAR_POINTS_OVERRULE)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from st_vlm.questions.choosing import MOST_OVERLAP, Choice, choose, overlap
 from st_vlm.questions.motion import SpanMotion, span_motion
+from st_vlm.questions.parts import HalfSeconds
 from st_vlm.questions.sightings import Sightings, Span, look
 from st_vlm.questions.unasked import span_drops
 from st_vlm.questions.windows import WindowFinder, Windows
@@ -85,8 +87,27 @@ class Clip:
         return (self.times_ns - self.times_ns[0]) * 1e-9
 
     def motion(self, index: int, start_s: float, end_s: float) -> SpanMotion:
-        """The motion of the clip's object `index` between two of the clip's seconds."""
-        return span_motion(self.recording, self.objects[index].track, self.start_ns, start_s, end_s)
+        """The motion of the clip's object `index` between two of the clip's seconds, measured once."""
+        key = index, start_s, end_s
+        if key not in self._measured:
+            track = self.objects[index].track
+            self._measured[key] = span_motion(self.recording, track, self.start_ns, start_s, end_s)
+        return self._measured[key]
+
+    @cached_property
+    def half_seconds(self) -> HalfSeconds:
+        """The objects on the clip's half seconds, for what is asked about many of its parts."""
+        tracks = [marked.track for marked in self.objects]
+        return HalfSeconds(self.recording, tracks, self.start_ns, float(self.times_s[-1]))
+
+    @cached_property
+    def common_spans(self) -> dict[tuple[int, int], tuple[float, float, bool] | None]:
+        """What has been found of pairs of objects, for the tasks that compare them."""
+        return {}
+
+    @cached_property
+    def _measured(self) -> dict[tuple[int, float, float], SpanMotion]:
+        return {(k, one.span.start_s, one.span.end_s): one.motion for k, one in enumerate(self.objects)}
 
 
 def cut_clips(

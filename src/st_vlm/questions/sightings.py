@@ -12,7 +12,14 @@ from functools import cached_property
 import numpy as np
 
 from st_vlm.kinematics.projection import project_boxes
-from st_vlm.kinematics.resampling import MAX_GAP_S, STEP_S, positions_at, rotations_at, runs_without_gaps
+from st_vlm.kinematics.resampling import (
+    MAX_GAP_S,
+    STEP_S,
+    positions_at,
+    rotations_between,
+    runs_without_gaps,
+    steps_at,
+)
 from st_vlm.kinematics.visibility import judge
 from st_vlm.recordings import Recording, Track
 from st_vlm.recordings.quality import Quality, assess
@@ -24,6 +31,8 @@ ENDS_WITHIN_S = 1.0
 HOLD_NS = 100_000_000
 # Frames jitter about the grid, so a gap of two steps may be a little over a second.
 _MOST_HIDDEN_S = MAX_GAP_S + 0.2
+# Projected at once: enough to be fast, few enough to fit the processor's cache.
+_MOST_BOXES = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,16 +134,20 @@ def look(recording: Recording, quality: Quality | None = None) -> Sightings:
     failed = np.zeros((len(tracks), len(frames), 3), bool)
     # Exact in simulation; annotators' visibility levels are too coarse to overrule boxes and points.
     exact = recording.domain == "simulated"
-    for g, frame in enumerate(frames):
-        # What is annotated but not trusted hides others all the same.
-        present = np.array([k for k, at in enumerate(placed) if at.annotated[g]], dtype=int)
-        if len(present) == 0:
-            continue
+    # What is annotated but not trusted hides others all the same.
+    annotated = np.array([at.annotated for at in placed]).reshape(len(tracks), len(frames))
+    for some in _batches(annotated.sum(axis=0)):
+        grid, present = np.nonzero(annotated[:, some].T)
+        grid += some.start
+
+        def of(name: str, grid: np.ndarray = grid, present: np.ndarray = present) -> np.ndarray:
+            return np.stack([getattr(at, name) for at in placed])[present, grid]
+
         projected = project_boxes(
-            np.stack([placed[k].centres[g] for k in present]),
-            np.stack([placed[k].sizes[g] for k in present]),
-            np.stack([placed[k].rotations[g] for k in present]),
-            recording.camera.poses[frame],
+            of("centres"),
+            of("sizes"),
+            rotations_between(of("rotations_before"), of("rotations_after"), of("rotation_shares")),
+            recording.camera.poses[frames[grid]],
             recording.camera,
         )
         sight = judge(
@@ -142,13 +155,14 @@ def look(recording: Recording, quality: Quality | None = None) -> Sightings:
             projected.truncation,
             projected.depth,
             recording.camera.size[1],
-            np.array([placed[k].lidar_points[g] for k in present]),
-            np.array([placed[k].visibility[g] for k in present]) if exact else None,
+            of("lidar_points"),
+            of("visibility") if exact else None,
+            grid - some.start,
         )
-        trusted = np.array([placed[k].stretch[g] >= 0 for k in present])
+        trusted = of("stretch") >= 0
         seen = sight.visible & trusted
-        boxes[present[seen], g] = projected.clipped[seen]
-        failed[present, g] = np.stack([sight.small, sight.truncated, sight.occluded], axis=-1) & trusted[:, None]
+        boxes[present[seen], grid[seen]] = projected.clipped[seen]
+        failed[present, grid] = np.stack([sight.small, sight.truncated, sight.occluded], axis=-1) & trusted[:, None]
     stretch = np.array([at.stretch for at in placed]).reshape(len(tracks), len(frames))
     return Sightings(frames, times, boxes, failed, stretch, lives)
 
@@ -233,9 +247,19 @@ def whole_tenths(start_s: float | np.ndarray, end_s: float | np.ndarray) -> tupl
     return np.ceil(start_s * 10 - 1e-6) / 10 + 0.0, np.floor(end_s * 10 + 1e-6) / 10
 
 
+def _batches(counts: np.ndarray) -> list[slice]:
+    """Frames in a row with at most `_MOST_BOXES` boxes together, or one frame with more; none without a box."""
+    numbers = np.cumsum(counts) // _MOST_BOXES
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    batches = [slice(int(a), int(b)) for a, b in zip(starts, [*starts[1:], len(counts)], strict=True)]
+    return [batch for batch in batches if counts[batch].any()]
+
+
 @dataclass(frozen=True, eq=False)
 class _Placed:
     """A track at the times of G frames: whether it is annotated, its trusted stretch (-1 where none), where it is.
+
+    Its rotation is a share of the way from that of the box before to that of the box after.
 
     NaN where a source tells nothing.
     """
@@ -244,7 +268,9 @@ class _Placed:
     stretch: np.ndarray
     centres: np.ndarray
     sizes: np.ndarray
-    rotations: np.ndarray
+    rotations_before: np.ndarray
+    rotations_after: np.ndarray
+    rotation_shares: np.ndarray
     lidar_points: np.ndarray
     visibility: np.ndarray
 
@@ -271,12 +297,15 @@ def _place(track: Track, lives: np.ndarray, times_ns: np.ndarray) -> _Placed:
     box = np.where(np.abs(known[before] - at) <= np.abs(known[after] - at), before, after)
     between = (at >= known[0]) & (at <= known[-1]) & (known[after] - known[before] <= round(MAX_GAP_S * 1e9))
     unknown = np.full(len(at), np.nan)
+    step, share = steps_at(known, at) if len(known) > 1 else (np.zeros(len(at), int), np.zeros(len(at)))
     return _Placed(
         annotated=(stretch >= 0) | between | (np.abs(known[box] - at) <= HOLD_NS),
         stretch=stretch,
         centres=positions_at(known, track.centres, at),
         sizes=track.sizes[box],
-        rotations=rotations_at(known, track.rotations, at),
+        rotations_before=track.rotations[step],
+        rotations_after=track.rotations[np.minimum(step + 1, len(known) - 1)],
+        rotation_shares=share,
         lidar_points=unknown if track.lidar_points is None else track.lidar_points[box],
         visibility=unknown if track.visibility is None else track.visibility[box],
     )
