@@ -130,10 +130,18 @@ def _print(report: BuildReport, settings: BuildSettings) -> None:
                 continue
             say(f"st-vlm: no question of the task {task}: {_WHY_NONE[task]}.")
     if report.domains == {"sports"}:
-        say("st-vlm: sports recordings follow one person and are asked about distance and speed alone.")
+        say("st-vlm: sports recordings follow one person and are asked about distances, speeds and places alone.")
 
 
-SPORTS_TASKS = ("traveled_distance", "traveling_speed")
+SPORTS_TASKS = (
+    "traveled_distance",
+    "traveling_speed",
+    "peak_speed",
+    "acceleration",
+    "time_to_distance",
+    "camera_travel",
+    "object_position",
+)
 # What a recording must hold for a task to be asked (DEFINITIONS).
 _WHY_NONE = {
     "traveled_distance": "no object is seen for two seconds that surely moves or surely stands",
@@ -143,4 +151,11 @@ _WHY_NONE = {
     "traveled_distance_comparison": "no two objects seen together differ by 15 % and half a metre",
     "traveling_speed_comparison": "no two objects seen together differ by 15 % within a part of their common span",
     "moving_direction_comparison": "no two objects move straight at once, in clearly the same or different directions",
+    "peak_speed": "no object is seen for two seconds that surely moves",
+    "acceleration": "no moving object changes its speed evenly by 1.5 m/s within 2 to 4 seconds",
+    "number_of_turns": "no moving object's path is clearly straight stretches with turns between them",
+    "closest_approach": "no two objects seen together approach and part again, at least a meter from each other",
+    "time_to_distance": "no object surely moves past a round number of meters",
+    "camera_travel": "no camera surely moves or surely stands",
+    "object_position": "no object is seen a second or more after a clip's start",
 }

@@ -13,8 +13,8 @@ import numpy as np
 
 from st_vlm.evaluation.loading import BenchQuestion
 from st_vlm.evaluation.scoring import ZERO_TOLERANCE
-from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity
-from st_vlm.questions.forms import TASKS
+from st_vlm.questions.answers import Answer, Choice, ClockHour, Count, Interval, Position, Quantity
+from st_vlm.questions.forms import ALL_TASKS
 
 _GRID_S = 0.5
 
@@ -33,20 +33,27 @@ def best_constants(train: Sequence[BenchQuestion]) -> dict[str, Answer]:
     truths: dict[str, list[Answer]] = {}
     for question in train:
         truths.setdefault(question.task, []).append(question.truth)
-    return {task: best_constant(truths[task]) for task in TASKS if task in truths}
+    return {task: best_constant(truths[task]) for task in ALL_TASKS if task in truths}
 
 
 def best_constant(truths: Sequence[Answer]) -> Answer:
-    """The answer that is right for most of the truths, which are of one type; the least such hour or option."""
+    """The answer that is right for most of the truths, which are of one type; the least such hour, count or option.
+
+    For places it is the best of the truths themselves and of the middles of what each of them is right for.
+    """
     match truths[0]:
         case Quantity(unit=unit):
-            return Quantity(_best_value([truth.value for truth in truths], ZERO_TOLERANCE[unit]), unit)
+            return Quantity(_best_value([truth.value for truth in truths], ZERO_TOLERANCE.get(unit, 0.0)), unit)
         case Interval():
             return _best_interval(truths)
         case ClockHour():
             return ClockHour(_mode([truth.hour for truth in truths]))
         case Choice():
             return Choice(_mode([truth.option for truth in truths]))
+        case Count():
+            return Count(_mode([truth.number for truth in truths]))
+        case Position():
+            return Position(_best_place(np.array([truth.metres for truth in truths])))
 
 
 def answer_text(answer: Answer) -> str:
@@ -60,17 +67,22 @@ def answer_text(answer: Answer) -> str:
             return f"from {start_s:.1f} to {end_s:.1f} seconds"
         case Choice(option):
             return option
+        case Count(number):
+            return str(number)
+        case Position((x, y, z)):
+            return f"({x:.2f}, {y:.2f}, {z:.2f})"
 
 
 def _best_value(values: Sequence[float], zero_tolerance: float) -> float:
-    """Each truth t is met by the hundredths from 0.75 t to 1.25 t: find a point that lies in most of these ranges.
+    """Each truth t is met by the hundredths between 0.75 t and 1.25 t: find a point that lies in most of these ranges.
 
     Some range's lower end is always among the best points; the middle of the stretch that begins there is as good in
     training and safer elsewhere.
     """
     truths = np.rint(100 * np.asarray(values)).astype(np.int64)
-    low = np.sort((3 * truths + 3) // 4)
-    high = np.sort(np.where(truths == 0, round(100 * zero_tolerance), 5 * truths // 4))
+    less, more = 3 * truths, 5 * truths
+    low = np.sort(-(-np.minimum(less, more) // 4))
+    high = np.sort(np.where(truths == 0, round(100 * zero_tolerance), np.maximum(less, more) // 4))
     met = np.searchsorted(low, low, side="right") - np.searchsorted(high, low, side="left")
     begin = low[met.argmax()]
     end = high[np.searchsorted(high, begin, side="left")]
@@ -92,6 +104,19 @@ def _best_interval(truths: Sequence[Interval]) -> Interval:
             if rank > best:
                 best, found = rank, Interval(start / 10, end / 10)
     return found
+
+
+def _best_place(truths: np.ndarray) -> tuple[float, float, float]:
+    """Of the (N, 3) truths and the middles of what each meets, the place that meets most; among equals the first."""
+    reach = np.linalg.norm(truths, axis=-1) / 4 + 1e-9
+    best, most = truths[0], -1
+    for truth in truths:
+        near = np.linalg.norm(truths - truth, axis=-1) <= reach
+        for place in (truth, np.round(truths[near].mean(axis=0), 2)):
+            met = int((np.linalg.norm(truths - place, axis=-1) <= reach).sum())
+            if met > most:
+                best, most = place, met
+    return tuple(float(metres) for metres in best)
 
 
 def _mode(values: Sequence) -> int | str:

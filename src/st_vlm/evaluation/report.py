@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from st_vlm.questions.forms import TASKS
+from st_vlm.questions.answers import ClockHour, Count, Position
+from st_vlm.questions.forms import task_form
 
 SCORE_COLUMNS = (
     "task",
@@ -27,7 +28,7 @@ def score_rows(result: dict) -> list[list[object]]:
                 task,
                 measures["n"],
                 _percent(measures["accuracy"]),
-                None if mae is None else f"{mae:.2f} {TASKS[task].unit or 'h'}",
+                None if mae is None else f"{mae:.2f} {error_unit(task)}".rstrip(),
                 measures["mean_iou"],
                 _percent(measures["within_one"]),
                 _percent(measures["accuracy_balanced"]),
@@ -40,6 +41,12 @@ def score_rows(result: dict) -> list[list[object]]:
     ]
     rows.append(["average", totals[0], _percent(result["average"]), None, None, None, None, *totals[1:]])
     return rows
+
+
+def error_unit(task: str) -> str:
+    """The unit of a task's mean absolute error; empty for counts."""
+    form = task_form(task)
+    return form.unit or {ClockHour: "h", Position: "m", Count: ""}[form.answer]
 
 
 def _percent(share: float | None) -> float | None:

@@ -69,7 +69,10 @@ def time_to_distance(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
     for k, marked in enumerate(clip.objects):
         least, most = (share * marked.motion.distance_m for share in _REACHED_SHARES)
         within = [metres for metres in ROUND_M if least <= metres <= most]
-        asked = (_single(clip, "time_to_distance", k, metres=float(metres)) for metres in rng.permutation(within))
+        # Round numbers are dense among the small ones: a place on the path by chance, then what is nearest to it.
+        wanted = rng.uniform(least, most)
+        nearest = np.argsort(np.abs(np.array(within) - wanted), kind="stable")
+        asked = (_single(clip, "time_to_distance", k, metres=float(within[n])) for n in nearest)
         candidates.append(next((made for made in asked if made), None))
     return _of_all(candidates)
 

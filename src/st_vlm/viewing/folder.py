@@ -17,7 +17,7 @@ from st_vlm.building.settings import BUILD_FILE, DROPPED_FILE, METADATA_FILE, SP
 from st_vlm.building.shard import DROPPED_SCHEMA, TRACK_SCHEMA
 from st_vlm.errors import InputError
 from st_vlm.questions.clips import file_name
-from st_vlm.questions.forms import TASKS
+from st_vlm.questions.forms import ALL_TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.recordings.images import path_inside
 
@@ -77,7 +77,7 @@ class BuiltFolder:
         found = {split: Counter() for split in self.splits}
         for entry in self.entries:
             found[entry.split].update(entry.tasks)
-        known = [*TASKS, *sorted({task for of in found.values() for task in of} - set(TASKS))]
+        known = [*ALL_TASKS, *sorted({task for of in found.values() for task in of} - set(ALL_TASKS))]
         return {split: {task: of[task] for task in known if of[task]} for split, of in found.items()}
 
     def clip_rows(self, entry: ClipEntry) -> list[dict]:
