@@ -112,7 +112,9 @@ def test_standing_and_driving_cameras_both_occur(recordings):
     heights = np.array([recording.camera.poses[0, 2, 3] for recording in recordings])
     assert sum(path == 0.0 for path in paths) >= 8
     assert sum(path > 10.0 for path in paths) >= 8
-    assert ((heights > 1.29) & (heights < 7.01)).all()
+    of_toys = np.array([any(track.category.startswith("toy.") for track in r.tracks) for r in recordings])
+    assert ((heights[~of_toys] > 1.29) & (heights[~of_toys] < 7.01)).all()
+    assert ((heights[of_toys] > 0.24) & (heights[of_toys] < 1.01)).all()
     fields_of_view = [np.degrees(2 * np.arctan(r.camera.size[0] / 2 / r.camera.intrinsics[0, 0])) for r in recordings]
     assert min(fields_of_view) >= 49.9
     assert max(fields_of_view) <= 90.1
@@ -120,7 +122,9 @@ def test_standing_and_driving_cameras_both_occur(recordings):
 
 
 def test_speeds_and_accelerations_are_those_of_the_class(recordings):
-    fastest = {"human.pedestrian.adult": 4.6, "player": 7.1, "vehicle.bicycle": 8.6, "vehicle.bus.rigid": 13.1}
+    # A share of them is as fast as hardly anyone of their class.
+    fastest = {"human.pedestrian.adult": 8.1, "player": 8.6, "vehicle.bicycle": 12.1, "vehicle.bus.rigid": 13.1}
+    fastest |= {"toy.car": 6.1, "toy.truck": 5.1}
     for recording, track in tracks_of(recordings):
         velocity = velocities(track)
         speed = np.linalg.norm(velocity, axis=1)
@@ -208,7 +212,7 @@ def test_turns_cover_the_clock_and_some_objects_stand_still(recordings):
 
 def test_categories_and_speeds_are_mixed(recordings):
     categories = {track.category for _, track in tracks_of(recordings)}
-    assert categories == {
+    assert categories - {"toy.car", "toy.truck"} == {
         "human.pedestrian.adult",
         "player",
         "vehicle.bicycle",

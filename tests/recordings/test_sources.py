@@ -61,7 +61,11 @@ def test_a_reader_without_one_of_the_methods_is_refused(reader, tmp_path):
         ("kitti", "poses"),
         ("nuplan", "sensor_blobs"),
         ("nuscenes", "version, sweeps"),
-        ("simulated", "seed, num_recordings, image_size"),
+        (
+            "simulated",
+            "seed, num_recordings, image_size, turning, reversing, stopping, speed_changes, odd_speeds, company, "
+            "toys, rig",
+        ),
     ],
 )
 def test_an_unknown_option_is_named_with_those_there_are(st_vlm, tmp_path, source, options):

@@ -44,6 +44,8 @@ _NOUNS = {
     "MOTORCYCLE": "motorcycle",
     "WHEELED_RIDER": "rider",
     "WHEELED_DEVICE": "wheeled device",
+    "toy.car": "toy car",
+    "toy.truck": "toy truck",
     "vehicle": "vehicle",
     "bicycle": "bicycle",
     "pedestrian": "pedestrian",

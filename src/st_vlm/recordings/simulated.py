@@ -1,4 +1,4 @@
-"""Street and court scenes made from a seed: tracks, camera poses, RGB, exact depth and instance masks; no download."""
+"""Scenes of streets, courts and toys made from a seed: tracks, poses, RGB, exact depth and masks; no download."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import numpy as np
 from st_vlm.errors import InputError
 from st_vlm.kinematics.poses import rotation_about_up
 from st_vlm.recordings.recording import Camera, Frames, Recording, Track
+from st_vlm.recordings.simulation.drawing import draw_scene
 from st_vlm.recordings.simulation.occlusion import visible_shares
 from st_vlm.recordings.simulation.programmes import KINDS
 from st_vlm.recordings.simulation.rasteriser import Image, image_bounds, render
-from st_vlm.recordings.simulation.scene import TICK_S, Scene, draw_scene, tick_indices
+from st_vlm.recordings.simulation.scene import TICK_S, Scene, tick_indices
+from st_vlm.recordings.simulation.settings import SceneSettings
 from st_vlm.recordings.source import SourceCard, Split
 
 CAMERA = "camera"
@@ -24,6 +26,7 @@ _FIRST_NS = 1_700_000_000_000_000_000
 _FRAME_OFFSET_S = 0.037
 _JITTER_S = 0.003
 _LIFE_MARGIN = 10
+_DEFAULT = SceneSettings()
 
 CARD = SourceCard(
     title="Simulated scenes",
@@ -31,7 +34,8 @@ CARD = SourceCard(
     licence="CC0-1.0",
     licence_note="Made by st-vlm from a seed; use and share them freely.",
     text=(
-        "Street and court scenes of moving cuboid vehicles and people, rendered from a driving or a standing camera. "
+        "Scenes of cuboid vehicles, people and toys that move on streets, courts and in halls, rendered from a "
+        "driving or a standing camera. "
         "Positions, camera poses and visible shares are exact. Every number of scenes can be made again from its seed."
     ),
     media_may_be_shared=True,
@@ -54,15 +58,16 @@ class SimulatedFrames(Frames):
 class Simulated:
     """The source `simulated`: recordings of moving cuboid vehicles and people, seen by a driving or a standing camera.
 
-    Recording k of a seed is the same whatever `num_recordings` is. Of every ten, eight are `train`, one
-    `validation`, one `test`. Tracks are annotated at 10 Hz while the object is in or near the image; frames come at
-    10 Hz on the camera's own, slightly uneven clock.
+    Recording k of a seed is the same whatever `num_recordings` is, under the same scene settings. Of every ten, eight
+    are `train`, one `validation`, one `test`; with `rig="bench"` all are `test`. Tracks are annotated at 10 Hz while
+    the object is in or near the image; frames come at the rig's rate on the camera's own, slightly uneven clock.
 
     Args:
         path: Must be None: this source reads no files.
         seed: 0 or more.
         num_recordings: How many recordings there are.
         image_size: Width and height in pixels. Scenes are arranged for the default's aspect ratio.
+        turning, reversing, stopping, speed_changes, odd_speeds, company, toys, rig: As in `SceneSettings`.
 
     Raises:
         InputError: An argument that makes no sense.
@@ -78,6 +83,14 @@ class Simulated:
         seed: int = 0,
         num_recordings: int = 60,
         image_size: tuple[int, int] = IMAGE_SIZE,
+        turning: float = _DEFAULT.turning,
+        reversing: float = _DEFAULT.reversing,
+        stopping: float = _DEFAULT.stopping,
+        speed_changes: float = _DEFAULT.speed_changes,
+        odd_speeds: float = _DEFAULT.odd_speeds,
+        company: float = _DEFAULT.company,
+        toys: float = _DEFAULT.toys,
+        rig: str = _DEFAULT.rig,
     ) -> None:
         if path is not None:
             raise InputError(f"The source simulated reads no files: leave the path {path} out.")
@@ -90,14 +103,25 @@ class Simulated:
             raise InputError(f"image_size must be a width and a height of 16 to 8192 pixels, not {image_size!r}.")
         self.seed, self.num_recordings = int(seed), int(num_recordings)
         self.image_size = (int(image_size[0]), int(image_size[1]))
+        self.settings = SceneSettings(
+            turning=turning,
+            reversing=reversing,
+            stopping=stopping,
+            speed_changes=speed_changes,
+            odd_speeds=odd_speeds,
+            company=company,
+            toys=toys,
+            rig=rig,
+        )
 
     def recording_ids(self) -> Sequence[str]:
-        """`sim-<seed>-<index>` for every recording."""
-        return tuple(f"sim-{self.seed}-{index:05d}" for index in range(self.num_recordings))
+        """`sim-<seed>-<index>` for every recording, `simbench-<seed>-<index>` with the benchmark's rig."""
+        return tuple(self._id(index) for index in range(self.num_recordings))
 
     def split(self, recording_id: str) -> Split:
-        """Of every ten recordings, eight are `train`, one `validation`, one `test`."""
-        return {8: "validation", 9: "test"}.get(self._index(recording_id) % 10, "train")
+        """Of every ten recordings, eight are `train`, one `validation`, one `test`; the benchmark's are all `test`."""
+        index = self._index(recording_id)
+        return "test" if self.settings.cameras.held_out else {8: "validation", 9: "test"}.get(index % 10, "train")
 
     def cameras(self, recording_id: str, images: bool = True) -> Sequence[str]:
         """The one camera that every recording has."""
@@ -109,7 +133,7 @@ class Simulated:
         index = self._index(recording_id)
         if camera not in (None, CAMERA):
             raise InputError(f"Recording {recording_id} has no camera {camera!r}: its only camera is {CAMERA!r}.")
-        scene = draw_scene(self.seed, index)
+        scene = draw_scene(self.seed, index, self.settings)
         start = _FIRST_NS + index * 60_000_000_000
         intrinsics = _intrinsics(scene, self.image_size)
         tracks, owners = _tracks(scene, start, intrinsics, self.image_size)
@@ -117,9 +141,10 @@ class Simulated:
         centres = scene.view.poses_at(np.arange(len(ticks)) * TICK_S)[:, :3, 3]
         seen = {}
         if camera is not None:
-            rng = np.random.default_rng([self.seed, index, 3])
-            count = round(scene.duration_s / TICK_S)
-            offsets = np.arange(count) * TICK_S + _FRAME_OFFSET_S + rng.uniform(-_JITTER_S, _JITTER_S, count)
+            rng = np.random.default_rng([*scene.seed, 3])
+            rate = self.settings.cameras.frame_rate
+            count = round(scene.duration_s * rate)
+            offsets = np.arange(count) / rate + _FRAME_OFFSET_S + rng.uniform(-_JITTER_S, _JITTER_S, count)
             times = np.rint(offsets * 1e9).astype(np.int64)
             poses = scene.view.poses_at(times * 1e-9)
             seen = {
@@ -141,13 +166,16 @@ class Simulated:
             **seen,
         )
 
+    def _id(self, index: int) -> str:
+        return f"{self.settings.cameras.prefix}-{self.seed}-{index:05d}"
+
     def _index(self, recording_id: str) -> int:
         parts = str(recording_id).split("-")
         index = int(parts[2]) if len(parts) == 3 and parts[2].isascii() and parts[2].isdigit() else -1
-        if not 0 <= index < self.num_recordings or recording_id != f"sim-{self.seed}-{index:05d}":
+        if not 0 <= index < self.num_recordings or recording_id != self._id(index):
             raise InputError(
                 f"The simulated source has no recording {recording_id!r}: with seed {self.seed} there are "
-                f"sim-{self.seed}-00000 to sim-{self.seed}-{self.num_recordings - 1:05d}."
+                f"{self._id(0)} to {self._id(self.num_recordings - 1)}."
             )
         return index
 

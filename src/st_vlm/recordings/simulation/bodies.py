@@ -167,6 +167,43 @@ def _person(rng: np.random.Generator, size: np.ndarray) -> Parts:
     )
 
 
+def _toy_car(rng: np.random.Generator, size: np.ndarray) -> Parts:
+    colour, second = muted_colour(rng), muted_colour(rng)
+    return _parts(
+        size,
+        [
+            (-0.46, 0.5, -0.34, 0.34, 0.2, 0.5, colour, Paint.LAMPS),
+            (-0.26, 0.14, -0.28, 0.28, 0.5, 0.8, second, Paint.GLASS),
+            (-0.46, -0.42, -0.22, 0.22, 0.5, 0.88, (48, 48, 50), Paint.PLAIN),
+            (-0.5, -0.36, -0.42, 0.42, 0.88, 1.0, second, Paint.PLAIN),
+            *_toy_wheels((-0.33, 0.33), 0.1, 0.52, 0.36),
+        ],
+    )
+
+
+def _toy_truck(rng: np.random.Generator, size: np.ndarray) -> Parts:
+    colour, second = muted_colour(rng), muted_colour(rng)
+    return _parts(
+        size,
+        [
+            (-0.36, 0.36, -0.16, 0.16, 0.3, 0.44, (52, 52, 54), Paint.PLAIN),
+            (-0.46, 0.46, -0.34, 0.34, 0.44, 0.7, colour, Paint.LAMPS),
+            (-0.12, 0.22, -0.32, 0.32, 0.7, 1.0, colour, Paint.GLASS),
+            (-0.46, -0.2, -0.34, 0.34, 0.7, 0.78, second, Paint.PLAIN),
+            *_toy_wheels((-0.33, 0.33), 0.17, 0.62, 0.3),
+        ],
+    )
+
+
+def _toy_wheels(places: tuple[float, ...], radius: float, height: float, inside: float) -> list:
+    """Broad wheels that stand out beside the body."""
+    return [
+        (x - radius, x + radius, *sorted((side * inside, side * 0.5)), 0.0, height, _TYRE, Paint.PLAIN)
+        for x in places
+        for side in (-1, 1)
+    ]
+
+
 _BUILDERS = {
     "car": _car,
     "truck": _truck,
@@ -176,6 +213,8 @@ _BUILDERS = {
     "pedestrian": _person,
     "jogger": _person,
     "player": _person,
+    "toy car": _toy_car,
+    "toy truck": _toy_truck,
 }
 _WALKERS = {"pedestrian", "jogger", "player"}
 

@@ -6,32 +6,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from st_vlm.recordings.simulation.placement import COURT, CROSSING_HALF, PAVEMENT_EDGE, STREET_HALF, TILE
+from st_vlm.recordings.simulation.placement import COURT, CROSSING_HALF, HALL, PAVEMENT_EDGE, STREET_HALF, TILE
 
-CELL = 0.05
-_CELLS = round(TILE / CELL)
+# Cells of 5 cm, and of less than 2 cm where the camera is near the ground.
+HALL_TILE = 22.0
+_CELLS = 1280
 _LEVELS = 7
 
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """A square tile of `TILE` metres, centred on the origin and repeated in both directions.
+    """A square tile, centred on the origin and repeated in both directions.
 
     Attributes:
         texels: (sum of n^2, 3) uint8, every mip level's texels one after the other, the finest first.
         offsets, counts: Where each level begins and how many texels its side has.
+        tile: Metres of the tile's side.
     """
 
     texels: np.ndarray
     offsets: np.ndarray
     counts: np.ndarray
+    tile: float = TILE
 
     def colours(self, x: np.ndarray, y: np.ndarray, footprint: np.ndarray) -> np.ndarray:
         """(N,) ground points and the metres that a pixel covers there to (N, 3) uint8 colours."""
-        level = np.clip(np.log2(np.maximum(footprint, 1e-6) / CELL) + 0.5, 0, _LEVELS - 1).astype(np.int32)
+        level = np.clip(np.log2(np.maximum(footprint, 1e-6) / self.tile * _CELLS) + 0.5, 0, _LEVELS - 1).astype(
+            np.int32
+        )
         count = self.counts[level]
-        column = (((x / TILE + 0.5) % 1.0) * count).astype(np.int32)
-        row = (((y / TILE + 0.5) % 1.0) * count).astype(np.int32)
+        column = (((x / self.tile + 0.5) % 1.0) * count).astype(np.int32)
+        row = (((y / self.tile + 0.5) % 1.0) * count).astype(np.int32)
         np.minimum(column, count - 1, out=column)
         np.minimum(row, count - 1, out=row)
         return self.texels[self.offsets[level] + row * count + column]
@@ -48,9 +53,10 @@ def _noise(rng: np.random.Generator, shares: dict[int, float]) -> np.ndarray:
 
 
 def draw_ground(rng: np.random.Generator, place: str) -> Ground:
-    """The ground of a place (`street`, `square`, `court`)."""
-    paint = {"street": _street, "square": _square, "court": _court}[place]
-    middle = ((np.arange(_CELLS) + 0.5) * CELL - TILE / 2).astype(np.float32)
+    """The ground of a place (`street`, `square`, `court`, `hall`)."""
+    paint = {"street": _street, "square": _square, "court": _court, "hall": _hall}[place]
+    tile = HALL_TILE if place == "hall" else TILE
+    middle = (((np.arange(_CELLS) + 0.5) / _CELLS - 0.5) * tile).astype(np.float32)
     colours, roughness = paint(rng, middle[None, :], middle[:, None])
     grain = _noise(rng, {1: 9.0, 5: 4.0, 16: 4.0, 80: 4.0}) * roughness
     level = np.clip(colours + grain[..., None], 0, 255)
@@ -61,7 +67,7 @@ def draw_ground(rng: np.random.Generator, place: str) -> Ground:
         level = level.reshape(len(level) // 2, 2, len(level) // 2, 2, 3).mean(axis=(1, 3))
     counts = np.array(counts)
     offsets = np.concatenate([[0], np.cumsum(counts[:-1] ** 2)])
-    return Ground(np.concatenate(texels), offsets, counts)
+    return Ground(np.concatenate(texels), offsets, counts, tile)
 
 
 def _canvas(colour: tuple[float, float, float]) -> np.ndarray:
@@ -140,3 +146,23 @@ def _court(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.n
     boards = border & ((y % 0.6 < 0.05) | ((x + 2 * np.floor(y / 0.6)) % 3.0 < 0.05))
     colours[boards & ~lines] -= 12
     return colours, np.where(border, 0.45, 1.6).astype(np.float32)
+
+
+def _hall(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    floor = np.array([(138, 132, 124), (146, 120, 94), (112, 118, 124), (150, 146, 140)][rng.integers(4)])
+    colours = _canvas(tuple(floor * rng.uniform(0.85, 1.1)))
+    if rng.random() < 0.5:
+        # Boards of 12 cm, each a little different.
+        boards = np.floor(y / 0.12).astype(int) % 183
+        colours += rng.normal(0.0, 5.0, 183)[boards][..., None]
+        joints = (y % 0.12 < 0.012) | ((x + 0.7 * (boards % 3)) % 2.2 < 0.02)
+    else:
+        colours[((np.floor(x / 0.5) + np.floor(y / 0.5)) % 2 == 0)] += rng.uniform(-9, 9)
+        joints = (x % 0.5 < 0.018) | (y % 0.5 < 0.018)
+    colours[np.broadcast_to(joints, colours.shape[:2])] -= 20
+    half_length, half_width = HALL[0] / 2 - 2.0, HALL[1] / 2 - 2.0
+    lines = (np.abs(np.abs(x) - half_length) < 0.03) & (np.abs(y) < half_width)
+    lines |= (np.abs(np.abs(y) - half_width) < 0.03) & (np.abs(x) < half_length)
+    lines |= ((np.abs(x) < 0.03) & (np.abs(y) < half_width)) | (np.abs(np.hypot(x, y) - 1.8) < 0.03)
+    colours[lines] = (212, 210, 202)
+    return colours, np.where(lines, 0.4, 0.6).astype(np.float32)

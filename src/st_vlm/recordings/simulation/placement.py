@@ -12,6 +12,7 @@ from st_vlm.recordings.simulation.viewpoints import EGO_SIZE, Viewpoint
 LEAST_HEIGHT = 0.05
 """Least box height for a good view, as a share of the image's height; DEFINITIONS asks for 0.044."""
 _CANDIDATES = 64
+_ALIKE = 0.75
 _CLEARANCE_M = 0.35
 NOMINAL_ASPECT = 256 / 448
 """Height over width of the image that scenes are arranged for."""
@@ -23,6 +24,7 @@ PAVEMENT_EDGE = 23.0
 CROSSING_HALF = 12.0
 SQUARE_HALF = 70.0
 COURT = (28.0, 16.0)
+HALL = (21.0, 18.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ def seen(points: np.ndarray, height: float, length: float, camera: np.ndarray, v
         points: (..., T, 2) ground positions of its middle.
         height, length: Its size in metres.
         camera: (T, 4, 4) world from camera.
-        view: For the focal length.
+        view: For the focal length and what is too near.
 
     Returns:
         (..., T) bool: tall enough, its middle inside the image, not too near.
@@ -58,7 +60,7 @@ def seen(points: np.ndarray, height: float, length: float, camera: np.ndarray, v
     x = (offset * right[:, :2]).sum(-1) + rise * right[:, 2]
     y = (offset * down[:, :2]).sum(-1) + rise * down[:, 2]
     z = (offset * forward[:, :2]).sum(-1) + rise * forward[:, 2]
-    z = np.where(z > 2.0 + length / 2, z, np.nan)
+    z = np.where(z > view.near + length / 2, z, np.nan)
     with np.errstate(invalid="ignore"):
         across, vertical = np.abs(view.focal * x / z), np.abs(view.focal * y / z)
         tall = view.focal * height / z
@@ -94,14 +96,16 @@ def stack(paths: list[Path]) -> Path:
 
 
 def ego_path(view: Viewpoint, ticks: np.ndarray) -> Path:
-    """The footprint of what carries the camera, at indices of its samples: a car, or a pole."""
-    half = np.array(EGO_SIZE) / 2 + 0.5 if view.rides else np.array([0.8, 0.8])
+    """The footprint of what carries the camera, at indices of its samples: a car, a pole, or a tripod among toys."""
+    half = np.array(EGO_SIZE) / 2 + 0.5 if view.rides else np.full(2, 0.4 * view.near)
     return Path(view.platform[ticks], view.yaws[ticks], half)
 
 
 def in_area(points: np.ndarray, place: str, on_foot: bool) -> np.ndarray:
     """(..., 2) points to (...) bool: on the carriageway (vehicles), the pavement too (people), or the court."""
     x, y = points[..., 0], points[..., 1]
+    if place == "hall":
+        return (np.abs(x) < HALL[0] / 2 - 2.5) & (np.abs(y) < HALL[1] / 2 - 2.5)
     if place == "court":
         return (np.abs(x) < COURT[0] / 2 + 1.0) & (np.abs(y) < COURT[1] / 2 + 1.0)
     if place == "square":
@@ -123,6 +127,7 @@ def place_motion(
     others: Path,
     place: str,
     least_seconds: float,
+    courses: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float, float] | None:
     """Turn and shift a motion so that it is seen for long, stays in its area while in sight, and hits nothing.
 
@@ -134,6 +139,7 @@ def place_motion(
         ticks: (T,) indices of the motion's samples.
         others: Stacked paths to keep clear of.
         least_seconds: Least time in good view.
+        courses: (M, T) headings of earlier objects; given, most candidates go the way of one of them at some time.
 
     Returns:
         A shift (2,), a turn in radians (about the origin, before the shift) and the seconds in good view, or None
@@ -148,7 +154,9 @@ def place_motion(
         middle = int(np.average(np.arange(count), weights=turning**2))
         anchors[::2] = np.clip(middle, count // 20, count - count // 20 - 1)
     farthest = min(view.focal * size[2] / (1.15 * LEAST_HEIGHT * NOMINAL_ASPECT), 70.0)
-    nearest = max(3.5 + size[0] / 2, 0.8 * size[2] * view.focal / NOMINAL_ASPECT)
+    # Beside toys people are seen from head to foot, else they hide much and tell little of the scale.
+    part = 1.4 if place == "hall" and size[2] > 1.0 else 0.8
+    nearest = max(1.75 * view.near + size[0] / 2, part * size[2] * view.focal / NOMINAL_ASPECT)
     ahead = np.exp(rng.uniform(np.log(nearest), np.log(max(farthest, nearest * 1.3)), _CANDIDATES))
     aside = rng.uniform(-0.42, 0.42, _CANDIDATES) * ahead / view.focal
     at, forward, right = camera[anchors, :2, 3], camera[anchors, :2, 2], camera[anchors, :2, 0]
@@ -159,6 +167,10 @@ def place_motion(
         # Along one of the streets at the start or at the end.
         reference = yaws[rng.choice([0, count - 1], _CANDIDATES)]
         turns = rng.integers(0, 4, _CANDIDATES) * np.pi / 2 + rng.normal(0, 0.05, _CANDIDATES) - reference
+    if courses is not None:
+        along = rng.integers(len(courses), size=_CANDIDATES)
+        alike = courses[along, anchors] + rng.normal(0, 0.04, _CANDIDATES) - yaws[anchors]
+        turns = np.where(rng.random(_CANDIDATES) < _ALIKE, alike, turns)
     cos, sin = np.cos(turns)[:, None], np.sin(turns)[:, None]
     turned = np.stack([cos * points[:, 0] - sin * points[:, 1], sin * points[:, 0] + cos * points[:, 1]], -1)
     shifts = target - turned[np.arange(_CANDIDATES), anchors]
@@ -175,6 +187,8 @@ def place_motion(
     # Long and near views first, with some chance for the others.
     near = np.where(good, offset, 0.0)[usable].sum(-1) / np.maximum(good[usable].sum(-1), 1)
     appeal = np.minimum(seconds[usable], 12.0) / near * rng.uniform(0.3, 1.0, len(usable))
+    # Views of its turns before views of its straights.
+    appeal *= 0.3 + (good[usable] @ turning) / max(turning.sum(), 0.1)
     for index in usable[np.argsort(-appeal)][:8]:
         path = Path(placed[index], yaws + turns[index], size[:2] / 2)
         if not overlap(path, others, _CLEARANCE_M).any():

@@ -8,6 +8,7 @@ from st_vlm.recordings.simulation.bodies import Paint, muted_colour
 from st_vlm.recordings.simulation.placement import (
     COURT,
     CROSSING_HALF,
+    HALL,
     PAVEMENT_EDGE,
     SQUARE_HALF,
     STREET_HALF,
@@ -100,19 +101,79 @@ def _court(rng: np.random.Generator) -> list:
     return blocks
 
 
+def _walls(rng: np.random.Generator) -> list:
+    half_length, half_width = HALL[0] / 2, HALL[1] / 2
+    colour, height = tuple(np.clip(np.array(muted_colour(rng)) * 0.3 + 120, 90, 215)), rng.uniform(5.5, 7.0)
+    blocks = []
+    for side in (-1, 1):
+        across, along = (0.4, 2 * half_width, height), (2 * half_length + 0.8, 0.4, height)
+        blocks.append(_block(side * (half_length + 0.2), 0.0, across, 0.0, colour, Paint.PANELS))
+        blocks.append(_block(0.0, side * (half_width + 0.2), along, 0.0, colour, Paint.PANELS))
+    return blocks
+
+
+def _hall(rng: np.random.Generator) -> list:
+    half_length, half_width = HALL[0] / 2, HALL[1] / 2
+    blocks = []
+    # Doors, benches, boxes and chairs, whose sizes everyone knows.
+    for x in rng.uniform(-half_length + 1, half_length - 1, 2):
+        blocks.append(_block(x, half_width - 0.02, (0.95, 0.08, 2.05), 0.0, muted_colour(rng), Paint.PLAIN))
+        blocks.append(_block(x + 0.36, half_width - 0.08, (0.14, 0.05, 0.05), 1.0, (60, 60, 62), Paint.PLAIN))
+    for x in np.arange(-half_length + 1.5, half_length - 1, 3.2):
+        x, y = x + rng.uniform(-0.6, 0.6), half_width - 0.6
+        blocks += [_bench, _chair, _boxes][rng.integers(3)](rng, x, y)
+    for y in np.arange(-half_width + 4, half_width - 1, 3.0):
+        for side in (-1, 1):
+            blocks += _boxes(rng, side * (half_length - 0.7), y + rng.uniform(-0.5, 0.5))
+    return blocks
+
+
+def _bench(rng: np.random.Generator, x: float, y: float) -> list:
+    wood = (132, 108, 82)
+    legs = [_block(x + side * 0.7, y, (0.08, 0.3, 0.42), 0.0, (70, 72, 76), Paint.PLAIN) for side in (-1, 1)]
+    return [*legs, _block(x, y, (1.8, 0.36, 0.05), 0.42, wood, Paint.PLAIN)]
+
+
+def _chair(rng: np.random.Generator, x: float, y: float) -> list:
+    colour, steel = muted_colour(rng), (88, 90, 94)
+    legs = [
+        _block(x + a * 0.18, y + b * 0.18, (0.03, 0.03, 0.44), 0.0, steel, Paint.PLAIN)
+        for a in (-1, 1)
+        for b in (-1, 1)
+    ]
+    return [
+        *legs,
+        _block(x, y, (0.42, 0.42, 0.04), 0.44, colour, Paint.PLAIN),
+        _block(x, y + 0.2, (0.42, 0.03, 0.4), 0.48, colour, Paint.PLAIN),
+    ]
+
+
+def _boxes(rng: np.random.Generator, x: float, y: float) -> list:
+    blocks = []
+    bottom = 0.0
+    for _ in range(rng.integers(1, 4)):
+        size = tuple(rng.uniform((0.35, 0.3, 0.25), (0.6, 0.45, 0.4)))
+        colour = tuple(np.array([148, 122, 92]) * rng.uniform(0.85, 1.1))
+        blocks.append(_block(x + rng.uniform(-0.04, 0.04), y, size, bottom, colour, Paint.PLAIN))
+        bottom += size[2]
+    return blocks
+
+
 def draw_scenery(rng: np.random.Generator, place: str, centre: float, paths: list[Path]) -> Cuboids:
-    """Blocks for a place (`street`, `square`, `court`), leaving out what stands in the way of an object or the camera.
+    """Blocks for a place (`street`, `square`, `court`, `hall`), but none in the way of an object or the camera.
 
     Args:
         centre: Where along the street the recording begins.
         paths: Footprints to keep clear, each of the same number of ticks.
     """
-    blocks = {"street": lambda: _street(rng, centre), "square": lambda: _square(rng), "court": lambda: _court(rng)}[
-        place
-    ]()
-    kept = []
+    blocks = (
+        {"square": _square, "court": _court, "hall": _hall}[place](rng) if place != "street" else _street(rng, centre)
+    )
+    least = 0.25 if place == "hall" else 0.9
+    # Who is out of sight may walk through a wall; it stays.
+    kept = _walls(rng) if place == "hall" else []
     for centre_, half, colour, paint in blocks:
-        spot = Path(np.array(centre_[:2]), np.zeros(()), np.maximum(half[:2], 0.9))
+        spot = Path(np.array(centre_[:2]), np.zeros(()), np.maximum(half[:2], least))
         if not any(overlap(path, spot, 0.4).any() for path in paths):
             kept.append((centre_, half, colour, paint))
     count = len(kept)

@@ -1,4 +1,4 @@
-"""Where the camera is: a dash camera on a driving ego vehicle, a pole, or the side of a court."""
+"""Where the camera is: on the dash of a driving ego vehicle, a pole, the side of a court, or near the ground."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import numpy as np
 
 from st_vlm.kinematics.poses import pose, rotation_about_up
 from st_vlm.recordings.simulation.motion import Leg, Motion, bend_length, drive
+from st_vlm.recordings.simulation.settings import Rig
 
 EGO_SIZE = (4.6, 1.9)
 DASH_FORWARD = 0.6
 """Metres from the ego vehicle's middle to its camera."""
+NEAR_TOYS_M = 0.7
 
 # Camera axes (x right, y down, z forward) in a frame whose x is forward, y left, z up.
 _FORWARD_LEFT_UP_FROM_CAMERA = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
@@ -29,6 +31,7 @@ class Viewpoint:
         height: Metres above the ground.
         forward: Metres from the platform to the camera along the viewing direction.
         focal: Focal length in units of the image's width.
+        near: Metres in front of the camera within which nothing is well in view.
     """
 
     times_s: np.ndarray
@@ -38,6 +41,7 @@ class Viewpoint:
     height: float
     forward: float
     focal: float
+    near: float = 2.0
 
     @property
     def rides(self) -> bool:
@@ -62,10 +66,12 @@ def camera_rotation(yaw: np.ndarray, pitch: float) -> np.ndarray:
     return rotation_about_up(yaw) @ tilt @ _FORWARD_LEFT_UP_FROM_CAMERA
 
 
-def draw_viewpoint(rng: np.random.Generator, place: str, mount: str, duration_s: float) -> Viewpoint:
-    """A camera for a place (`street`, `square`, `court`) on a mount (`dash`, `pole`, `side`)."""
-    field_of_view = np.radians(rng.uniform(50, 90))
+def draw_viewpoint(rng: np.random.Generator, place: str, mount: str, duration_s: float, rig: Rig) -> Viewpoint:
+    """A camera of a rig for a place (`street`, `square`, `court`, `hall`) on a mount (a key of `Rig.heights`)."""
+    fields_of_view = rig.toy_fields_of_view if mount == "low" else rig.fields_of_view
+    field_of_view = np.radians(rng.uniform(*fields_of_view[rng.integers(len(fields_of_view))]))
     focal = 0.5 / np.tan(field_of_view / 2)
+    height = rng.uniform(*rig.heights[mount])
     if mount == "dash":
         motion = _draw_ego_motion(rng, place, duration_s)
         lane = rng.uniform(-8.0, 8.0) if place == "street" else rng.uniform(-20.0, 20.0)
@@ -74,7 +80,7 @@ def draw_viewpoint(rng: np.random.Generator, place: str, mount: str, duration_s:
             platform=motion.points + np.array([rng.uniform(-32.0, 32.0), lane]),
             yaws=motion.yaws,
             pitch=np.radians(rng.uniform(0.0, 4.0)),
-            height=rng.uniform(1.3, 2.0),
+            height=height,
             forward=DASH_FORWARD,
             focal=focal,
         )
@@ -86,18 +92,23 @@ def draw_viewpoint(rng: np.random.Generator, place: str, mount: str, duration_s:
             else (rng.normal(0.0, 0.35))
         )
         stand = np.array([-16.0, rng.uniform(-12.0, 12.0)]) if place == "street" else rng.uniform(-12.0, 12.0, 2)
-        height, pitch = rng.uniform(3.0, 7.0), np.radians(rng.uniform(5.0, 14.0))
+        pitch = np.radians(rng.uniform(5.0, 14.0))
         yaws = np.full_like(times, towards)
+    elif mount == "low":
+        stand = np.array([rng.uniform(-2.5, 2.5), -rng.uniform(4.0, 5.5)])
+        away = rng.uniform(2.5, 4.0)
+        pitch = np.arctan2(height - 0.1, away) * rng.uniform(0.35, 0.7)
+        yaws = np.full_like(times, np.pi / 2 + rng.normal(0.0, 0.3))
     else:
         stand = np.array([rng.uniform(-8.0, 8.0), -rng.uniform(13.0, 18.0)])
-        height = rng.uniform(2.2, 5.5)
         target = np.array([rng.uniform(-3.0, 3.0), rng.uniform(-1.0, 2.0)]) - stand
         pitch = np.arctan2(height - 1.0, np.linalg.norm(target)) * rng.uniform(0.7, 1.0)
         yaws = np.full_like(times, np.arctan2(target[1], target[0]))
         # Some side cameras are panned by hand.
         if rng.random() < 0.4:
             yaws += np.radians(rng.uniform(3, 12)) * np.sin(2 * np.pi * (times / rng.uniform(6, 16) + rng.random()))
-    return Viewpoint(times, np.repeat(stand[None], len(times), axis=0), yaws, pitch, height, 0.0, focal)
+    near = NEAR_TOYS_M if mount == "low" else 2.0
+    return Viewpoint(times, np.repeat(stand[None], len(times), axis=0), yaws, pitch, height, 0.0, focal, near)
 
 
 def _draw_ego_motion(rng: np.random.Generator, place: str, duration_s: float) -> Motion:
