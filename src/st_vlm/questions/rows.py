@@ -119,7 +119,7 @@ def clip_columns(clip: Clip, video_size: tuple[int, int]) -> dict:
                 "color": marked.colour,
                 "category": noun(marked.track.category),
                 "track_id": marked.track.id,
-                "boxes": [_box(box, np.tile(scale, 2)) for box in marked.boxes],
+                "boxes": _boxes(marked.boxes * np.tile(scale, 2)),
             }
             for marked in clip.objects
         ],
@@ -219,15 +219,16 @@ def camera_height(clip: Clip, poses: np.ndarray) -> float | None:
 
     Heights are taken along the world's up axis; the ground is the bottom of the annotated boxes.
     """
-    above = []
-    for track in clip.recording.tracks:
-        nearest = np.searchsorted(track.times_ns, clip.times_ns).clip(0, len(track) - 1)
-        alive = np.abs(track.times_ns[nearest] - clip.times_ns) < 500_000_000
-        centres = track.centres[nearest]
-        distance = np.linalg.norm(transform(invert(poses), centres), axis=-1)
-        bottom = centres[:, 2] - track.sizes[nearest, 2] / 2
-        above.extend((poses[:, 2, 3] - bottom)[alive & (distance < 30.0)])
-    return round(float(np.median(above)), 3) if above else None
+    tracks, times = clip.recording.tracks, clip.times_ns
+    nearest = [np.searchsorted(track.times_ns, times).clip(0, len(track) - 1) for track in tracks]
+    there = list(zip(tracks, nearest, strict=True))
+    alive = np.abs(np.stack([track.times_ns[at] for track, at in there]) - times) < 500_000_000
+    centres = np.stack([track.centres[at] for track, at in there])[alive]
+    heights = np.stack([track.sizes[at, 2] for track, at in there])[alive]
+    frames = np.nonzero(alive)[1]
+    distance = np.linalg.norm(transform(invert(poses)[frames], centres), axis=-1)
+    above = (poses[frames, 2, 3] - (centres[:, 2] - heights / 2))[distance < 30.0]
+    return round(float(np.median(above)), 3) if len(above) else None
 
 
 def to_table(rows: Sequence[dict], schema: pa.Schema) -> pa.Table:
@@ -242,5 +243,7 @@ def to_table(rows: Sequence[dict], schema: pa.Schema) -> pa.Table:
         raise InputError(f"A dataset row does not fit the columns: {error}.") from error
 
 
-def _box(box: np.ndarray, scale: np.ndarray) -> list[float] | None:
-    return None if not np.isfinite(box).all() else [round(float(v), 2) for v in box * scale]
+def _boxes(boxes: np.ndarray) -> list[list[float] | None]:
+    """(T, 4) pixels to two decimals; None for those that are not known."""
+    known = np.isfinite(boxes).all(axis=1).tolist()
+    return [[round(v, 2) for v in box] if one else None for box, one in zip(boxes.tolist(), known, strict=True)]

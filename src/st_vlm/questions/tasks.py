@@ -17,6 +17,7 @@ from st_vlm.kinematics.resampling import STEP_S
 from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity
 from st_vlm.questions.clips import Clip
 from st_vlm.questions.measuring import farther, relation
+from st_vlm.questions.parts import DIFFERENT, NONE, SAME, first_that, half_second_parts
 from st_vlm.questions.sightings import whole_tenths
 from st_vlm.questions.turns import asked_hour, asked_runs
 from st_vlm.recordings.categories import noun
@@ -24,6 +25,7 @@ from st_vlm.recordings.categories import noun
 SHORTEST_COMPARED_S = 2.0
 LONGEST_COMPARED_PART_S = 6.0
 DIRECTION_SPANS_S = (1.0, 3.0)
+_RELATIONS = ((SAME, "same"), (DIFFERENT, "different"))
 
 
 @dataclass(frozen=True)
@@ -110,17 +112,20 @@ def traveling_speed_comparison(clip: Clip, rng: np.random.Generator) -> list[Can
             continue
         start, end, _ = common
         overall = _farther(clip, pair, start, end)
-        found: dict[bool, Candidate] = {}
-        for a, b in _parts(start, end, rng):
-            winner = _farther(clip, pair, a, b)
-            if winner is None:
-                continue
-            turned = overall is not None and winner != overall
-            answer = Choice(clip.objects[winner].colour)
-            made = _pair(clip, "traveling_speed_comparison", pair, a, b, True, answer, reversed_winner=turned)
-            found.setdefault(turned, made)
-        if found:
-            candidates.append(found.get(True) or found[False])
+        parts = _Parts(pair, start, end, rng)
+        verdicts = parts.verdicts(clip.half_seconds.farther)
+
+        def measure(k: int, pair: tuple[int, int] = pair, parts: _Parts = parts) -> int:
+            winner = _farther(clip, pair, *parts.span(k))
+            return NONE if winner is None else pair.index(winner)
+
+        reversing = None if overall is None else first_that(verdicts, [1 - pair.index(overall)], measure)
+        part = first_that(verdicts, [0, 1], measure) if reversing is None else reversing
+        if part is not None:
+            answer, turned = Choice(clip.objects[pair[verdicts[part]]].colour), reversing is not None
+            span = parts.span(part)
+            made = _pair(clip, "traveling_speed_comparison", pair, *span, True, answer, reversed_winner=turned)
+            candidates.append(made)
     return candidates
 
 
@@ -130,13 +135,18 @@ def moving_direction_comparison(clip: Clip, rng: np.random.Generator) -> list[Ca
         common = _common_span(clip, pair)
         if common is None or not _has_directions(clip):
             continue
-        shortest, longest = DIRECTION_SPANS_S
-        found: dict[str, Candidate] = {}
-        for a, b in _parts(common[0], common[1], rng, shortest, longest):
-            verdict = _relation(clip, pair, a, b)
-            if verdict is not None and verdict not in found:
-                found[verdict] = _pair(clip, "moving_direction_comparison", pair, a, b, True, Choice(verdict))
-        candidates.extend(found.values())
+        parts = _Parts(pair, common[0], common[1], rng, DIRECTION_SPANS_S)
+        verdicts = parts.verdicts(clip.half_seconds.relation)
+
+        def measure(k: int, pair: tuple[int, int] = pair, parts: _Parts = parts) -> int:
+            start_s, end_s = parts.span(k)
+            said = relation([clip.motion(k, start_s, end_s) for k in pair], end_s - start_s)
+            return {None: NONE, "same": SAME, "different": DIFFERENT}[said]
+
+        firsts = [(first_that(verdicts, [code], measure), said) for code, said in _RELATIONS]
+        for part, said in sorted(one for one in firsts if one[0] is not None):
+            span = parts.span(part)
+            candidates.append(_pair(clip, "moving_direction_comparison", pair, *span, True, Choice(said)))
     return candidates
 
 
@@ -207,6 +217,13 @@ def _pairs(clip: Clip, rng: np.random.Generator) -> list[tuple[int, int]]:
 
 def _common_span(clip: Clip, pair: tuple[int, int]) -> tuple[float, float, bool] | None:
     """Start, end and whether it is the whole clip, of the longest time in which every frame shows both objects."""
+    key = min(pair), max(pair)
+    if key not in clip.common_spans:
+        clip.common_spans[key] = _measured_common_span(clip, key)
+    return clip.common_spans[key]
+
+
+def _measured_common_span(clip: Clip, pair: tuple[int, int]) -> tuple[float, float, bool] | None:
     spans = [clip.objects[k].span for k in pair]
     start, end = max(s.start_s for s in spans), min(s.end_s for s in spans)
     seen = np.isfinite(np.stack([clip.objects[k].boxes[:, 0] for k in pair])).all(axis=0)
@@ -229,24 +246,25 @@ def _farther(clip: Clip, pair: tuple[int, int], start_s: float, end_s: float) ->
     return None if ahead is None else pair[ahead]
 
 
-def _parts(
-    start_s: float,
-    end_s: float,
-    rng: np.random.Generator,
-    shortest_s: float = SHORTEST_COMPARED_S,
-    longest_s: float = LONGEST_COMPARED_PART_S,
-) -> list[tuple[float, float]]:
-    """Parts of a span that begin and end on half seconds, shorter than the span, in random order."""
-    first, last = int(np.ceil(start_s / STEP_S - 1e-6)), int(np.floor(end_s / STEP_S + 1e-6))
-    parts = [
-        (a * STEP_S, b * STEP_S)
-        for a in range(first, last)
-        for b in range(a + 1, last + 1)
-        if shortest_s <= (b - a) * STEP_S <= longest_s and (b - a) * STEP_S < end_s - start_s
-    ]
-    return [parts[k] for k in rng.permutation(len(parts))]
+class _Parts:
+    """Parts of a span of a pair that begin and end on half seconds, shorter than the span, in random order."""
 
+    def __init__(
+        self,
+        pair: tuple[int, int],
+        start_s: float,
+        end_s: float,
+        rng: np.random.Generator,
+        lengths_s: tuple[float, float] = (SHORTEST_COMPARED_S, LONGEST_COMPARED_PART_S),
+    ) -> None:
+        starts, steps = half_second_parts(start_s, end_s, *lengths_s)
+        order = rng.permutation(len(starts))
+        self._pair, self._starts, self._steps = pair, starts[order], steps[order]
 
-def _relation(clip: Clip, pair: tuple[int, int], start_s: float, end_s: float) -> str | None:
-    """`same` or `different`, or None where it is not clear enough to ask."""
-    return relation([clip.motion(k, start_s, end_s) for k in pair], end_s - start_s)
+    def verdicts(self, rule: Callable[[tuple[int, int], np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+        """(P,) what `HalfSeconds` says of the pair in each part."""
+        return rule(self._pair, self._starts, self._steps)
+
+    def span(self, k: int) -> tuple[float, float]:
+        """Start and end of a part, seconds."""
+        return int(self._starts[k]) * STEP_S, int(self._starts[k] + self._steps[k]) * STEP_S
