@@ -21,6 +21,7 @@ from huggingface_hub.errors import (
     HTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
+    RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import RepoFile
@@ -82,7 +83,7 @@ def push(
     api = HfApi()
     branch = revision or constants.DEFAULT_REVISION
     with told_of_refusals(repo_id, repo_type):
-        url = _make_repository(api, repo_id, repo_type, private)
+        _make_repository(api, repo_id, repo_type, private)
         parent = _head(api, repo_id, repo_type, branch)
         tree = api.list_repo_tree(repo_id, recursive=True, revision=branch, repo_type=repo_type)
         there = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
@@ -98,7 +99,8 @@ def push(
                 parent_commit=parent,
             )
             parent = done.oid
-    return Pushed(str(url), parent, len(new), len(old), len(files) - len(new))
+    url = f"{constants.ENDPOINT}/{constants.REPO_TYPES_URL_PREFIXES.get(repo_type, '')}{repo_id}"
+    return Pushed(url, parent, len(new), len(old), len(files) - len(new))
 
 
 def fetch(repo_id: str, repo_type: RepoType = "dataset", revision: str | None = None) -> Path:
@@ -198,23 +200,25 @@ def _plain(text: str) -> str:
     return line if line.endswith((".", "…", "!", "?")) or not line else f"{line}."
 
 
-def _make_repository(api: HfApi, repo_id: str, repo_type: RepoType, private: bool) -> str:
-    url = api.create_repo(repo_id, repo_type=repo_type, private=private or None, exist_ok=True)
+def _make_repository(api: HfApi, repo_id: str, repo_type: RepoType, private: bool) -> None:
+    """Make the repository if there is none."""
     try:
         info = api.repo_info(repo_id, repo_type=repo_type)
-    except HfHubHTTPError as error:
-        other = "model" if repo_type == "dataset" else "dataset"
-        if error.response.status_code in (401, 404) and api.repo_exists(repo_id, repo_type=other):
-            raise InputError(
-                f"{repo_id} is a {other} on {constants.ENDPOINT}, no {repo_type}: choose another name."
-            ) from None
-        raise
+    except RepositoryNotFoundError:
+        try:
+            api.create_repo(repo_id, repo_type=repo_type, private=private or None)
+        except HfHubHTTPError as error:
+            other = "model" if repo_type == "dataset" else "dataset"
+            if error.response.status_code == 409 and api.repo_exists(repo_id, repo_type=other):
+                where = f"{repo_id} is a {other} on {constants.ENDPOINT}, no {repo_type}"
+                raise InputError(f"{where}: choose another name.") from None
+            raise
+        return
     if private and not info.private:
         raise InputError(
             f"The {repo_type} {repo_id} exists and is public, so nothing was uploaded: make it private on the hub "
             "first, or leave --private out."
         )
-    return url
 
 
 def _head(api: HfApi, repo_id: str, repo_type: RepoType, branch: str) -> str | None:
