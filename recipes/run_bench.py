@@ -3,6 +3,8 @@
     python recipes/run_bench.py --model outputs/sft-tiny --dataset stkit-folder --split test
 
 Writes predictions.jsonl, run.json and scores.json into --out (by default MODEL/bench-SPLIT) and prints the table.
+With --control NAME it asks about a control variant of the folder instead (docs/controls.md), made in --out (by
+default MODEL/bench-SPLIT-NAME).
 Started again after a kill, it goes on where it was. Exit codes: 0 done, 1 some questions could not be asked (listed at
 the end and scored as unanswered), 2 refused input.
 """
@@ -17,8 +19,13 @@ from pathlib import Path
 
 import torch
 
-from st_vlm.cli.output import print_table, report_failures, say
+from st_vlm.building.settings import BUILD_FILE, METADATA_FILE
+from st_vlm.building.tables import open_tables, read_json
+from st_vlm.cli.output import counted, print_table, report_failures, say
 from st_vlm.errors import InputError
+from st_vlm.evaluation.controls import CONTROLS, REASONS, control_named, make_control
+from st_vlm.evaluation.controls.batches import Origin
+from st_vlm.evaluation.controls.making import split_sha256
 from st_vlm.evaluation.loading import questions_from_rows, questions_sha256
 from st_vlm.evaluation.report import SCORE_COLUMNS, score_rows
 from st_vlm.evaluation.runners import PREDICTIONS_FILE, answer_questions, model_identity
@@ -29,11 +36,14 @@ from st_vlm.training.rows import DEFAULT_DATASET, load_rows
 
 def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
+    out = Path(options.out or Path(options.model) / "-".join(filter(None, ("bench", options.split, options.control))))
+    lost = 0
+    if options.control:
+        options.dataset, lost = _variant(options, out)
     rows = load_rows(options.dataset, options.config_name, options.split, options.data_dir, max_rows=options.limit)
     questions = questions_from_rows(rows.select_columns(["id", "task", "question", "target"]), options.dataset)
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     model, processor = load_model(options.model, dtype=options.dtype)
-    out = Path(options.out or Path(options.model) / f"bench-{options.split}")
     identity = {
         "model": model_identity(options.model)
         if Path(options.model).is_dir()
@@ -53,7 +63,31 @@ def main(argv: list[str] | None = None) -> int:
     report_failures(report.failures, "questions")
     if report.failures:
         say(f"{len(report.failures)} of {len(questions)} questions could not be asked.")
-    return 1 if report.failures else 0
+    return 1 if report.failures or lost else 0
+
+
+def _variant(options: argparse.Namespace, out: Path) -> tuple[str, int]:
+    """The folder of the control variant, made unless an earlier run left it, and how many clips it could not use."""
+    control_named(options.control)
+    if not Path(options.dataset).is_dir():
+        raise InputError(
+            f"A control variant is made of a folder that `st-vlm build` wrote; {options.dataset} is none. Build one."
+        )
+    origin = None
+    if options.control == "double_frame_rate" and options.data_dir:
+        origin = Origin(str(open_tables(options.dataset).about.get("source")), options.data_dir)
+    folder = out / "dataset"
+    table = Path(options.dataset) / options.split / METADATA_FILE
+    if (folder / BUILD_FILE).is_file() and table.is_file():
+        about = read_json(folder / BUILD_FILE)
+        if (about.get("control"), about.get("made_of")) == (options.control, split_sha256(table)):
+            return str(folder), about.get("failures", 0)
+    made = make_control(options.dataset, options.control, folder, options.split, origin=origin)
+    for reason, count in made.left_out.items():
+        say(f"{counted(count, 'question')} left out, each because {REASONS[reason]}.")
+    for sentence in made.failures:
+        say(f"run_bench.py: {sentence}")
+    return str(folder), len(made.failures)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -63,6 +97,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--config_name", help="source of stkit; simulated if not given")
     parser.add_argument("--data_dir", help="the source's recordings, for stkit")
     parser.add_argument("--split", default="test")
+    parser.add_argument("--control", help=f"ask about a control variant: {', '.join(CONTROLS)}")
     parser.add_argument("--out", help="folder for answers and scores")
     parser.add_argument("--batch_size", type=_at_least_one, default=16)
     parser.add_argument("--max_new_tokens", type=_at_least_one, default=64)

@@ -84,7 +84,7 @@ def test_questions_of_one_clip_are_neighbours_and_it_is_decoded_once(tiny, rows,
 
     decoded = []
     original = clips.gather_clips
-    monkeypatch.setattr(clips, "gather_clips", lambda *a: decoded.append(a[1]) or original(*a))
+    monkeypatch.setattr(clips, "gather_clips", lambda *a, **n: decoded.append(a[1]) or original(*a, **n))
     ask(tiny, rows.shuffle(seed=3), tmp_path, batch_size=3, max_new_tokens=1)
     assert len(decoded) == len(set(rows["clip_id"]))
     order = [line["id"][:8] for line in lines(tmp_path)]

@@ -247,6 +247,42 @@ def freeze(
 
 
 @app.command()
+def control(
+    folder: Annotated[Path, typer.Argument(help="A folder that build wrote.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--control",
+            help="mirrored, time_reversed, half_frame_rate, double_frame_rate, no_video, one_frame, blank_frames, "
+            "crop_zoom, colours_swapped or paraphrased.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write; it must not exist yet, or be empty.", show_default=False)
+    ],
+    split: Annotated[
+        str | None, typer.Option(help="Split of the folder; test where there is one.", show_default=False)
+    ] = None,
+    num_proc: Annotated[int, typer.Option(min=1, help="Worker processes; the result does not depend on it.")] = 1,
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "table",
+    source: Annotated[
+        str | None,
+        typer.Option(help="For double_frame_rate: the source; default: the folder's own.", show_default=False),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="For double_frame_rate: its recordings; not needed for simulated.", show_default=False),
+    ] = None,
+    option: SourceOptions = None,
+) -> None:
+    """Make a control variant of a split: the same questions on clips changed so that looking is what tells."""
+    from st_vlm.cli.control import control as run
+
+    raise typer.Exit(run(folder, name, out, split, num_proc, form, source, data, _source_options(option)))
+
+
+@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="A folder that build wrote.", show_default=False)],
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="Tables, or one JSON object.")] = "table",

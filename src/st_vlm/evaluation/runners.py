@@ -118,13 +118,14 @@ def _answer_batch(model, processor, read_clip, rows, max_new_tokens: int, failur
     for row in rows:
         try:
             conversation = to_conversation(row)
-            asked.append((conversation, read_clip(conversation)))
+            asked.append((conversation, None if conversation.video is None else read_clip(conversation)))
         except InputError as error:
             failures[row["id"]] = str(error).removeprefix(f"Question {row['id']}: ")
     if not asked:
         return []
     prompts = [prompt_text(processor, conversation) for conversation, _ in asked]
-    inputs = model_inputs(processor, prompts, [clip for _, clip in asked], padding_side="left")
+    clips = [clip for _, clip in asked if clip is not None]
+    inputs = model_inputs(processor, prompts, clips, padding_side="left")
     length = inputs["input_ids"].shape[1]
     inputs = {
         name: value.to(model.device, model.dtype if value.is_floating_point() else None)

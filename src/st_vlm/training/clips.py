@@ -76,11 +76,14 @@ class ClipReader:
 
 
 def model_inputs(processor, texts: list[str], clips: list[Clip], padding_side: str) -> dict[str, torch.Tensor]:
-    """A batch of the processor's tensors for prompts with one clip each, whose marks are drawn already.
+    """A batch of the processor's tensors for prompts with one clip each, whose marks are drawn already; or, with no
+    clip, for prompts of text alone.
 
     Processors of other models are told the frames' real times as metadata, and to use every frame.
     """
     options = {"text": texts, "padding": True, "padding_side": padding_side, "return_tensors": "pt"}
+    if not clips:
+        return dict(processor(**options))
     frames = [clip.frames for clip in clips]
     if isinstance(processor, STVLMProcessor):
         return dict(processor(videos=frames, timestamps=[clip.times_s for clip in clips], **options))

@@ -16,15 +16,15 @@ class Conversation:
         id: The row's id, for error messages.
         question: The turns up to the question: a list of `{"role", "content"}` as chat templates take them.
         answer: The assistant's sentence.
-        video: Path of the clip, or the file's bytes.
-        marks: `{"color", "boxes"}` of every marked object, boxes in pixels of the stored video.
+        video: Path of the clip, or the file's bytes; None for a question that is asked without one.
+        marks: `{"color", "boxes"}` of every marked object, boxes in pixels of the stored video; none without a video.
         timestamps: Seconds of the clip's frames.
     """
 
     id: str
     question: list[dict]
     answer: str
-    video: str | bytes
+    video: str | bytes | None
     marks: list[dict]
     timestamps: list[float]
 
@@ -39,11 +39,15 @@ def to_conversations(example: Mapping) -> list[Conversation]:
 def to_conversation(row: Mapping) -> Conversation:
     """The conversation of a dataset row (`questions.rows.ROW_SCHEMA` and `video`).
 
+    A row whose question shows no video (the control variant `no_video`) needs none.
+
     Raises:
         InputError: A row without id, video, marks or timestamps, or whose messages are not turns that end with the
             assistant's one sentence.
     """
-    missing = [key for key in ("id", "messages", "video", "marks", "timestamps") if row.get(key) is None]
+    shown = any(part["type"] == "video" for turn in row.get("messages") or () for part in turn["content"])
+    needed = ("id", "messages", *(["video"] if shown else []), "marks", "timestamps")
+    missing = [key for key in needed if row.get(key) is None]
     if missing:
         raise InputError(f"Question {row.get('id', '?')} has no {' and no '.join(missing)}; is this an STKit dataset?")
     messages = [_message(turn) for turn in row["messages"]]
@@ -57,8 +61,8 @@ def to_conversation(row: Mapping) -> Conversation:
         id=row["id"],
         question=messages[:-1],
         answer=answer,
-        video=_video(row),
-        marks=[{"color": mark["color"], "boxes": mark["boxes"]} for mark in row["marks"]],
+        video=_video(row) if shown else None,
+        marks=[{"color": mark["color"], "boxes": mark["boxes"]} for mark in row["marks"]] if shown else [],
         timestamps=list(row["timestamps"]),
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from st_vlm.building.settings import METADATA_FILE, SPLITS
+from st_vlm.building.settings import BUILD_FILE, METADATA_FILE, SPLITS
+from st_vlm.building.tables import read_json
 from st_vlm.errors import InputError
 
 DEFAULT_DATASET = "stkit"
@@ -87,16 +88,18 @@ def _built(folder: Path, split: str):
         raise InputError(f"The dataset {folder} has no split {split!r}: it has {', '.join(there) or 'none'}.")
     file = folder / split / METADATA_FILE
     try:
-        if "file_name" not in pq.read_schema(file).names:
+        blind = "file_name" not in pq.read_schema(file).names
+        if blind and read_json(folder / BUILD_FILE).get("control") != "no_video":
             raise InputError(f"{folder} was built without video, but a video model needs one: build it with clips.")
-        table = pq.read_table(file, columns=["file_name", *(name for name in COLUMNS if name != "video")])
+        names = [name for name in COLUMNS if name != "video"]
+        table = pq.read_table(file, columns=names if blind else ["file_name", *names])
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file} cannot be read as Parquet: {_first_sentence(error)}") from error
-    videos = [
-        {"path": str(folder.absolute() / split / name), "bytes": None} for name in table["file_name"].to_pylist()
-    ]
+    names = [None] * len(table) if blind else table["file_name"].to_pylist()
+    videos = [name and {"path": str(folder.absolute() / split / name), "bytes": None} for name in names]
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    table = table.drop_columns("file_name").append_column("video", pa.array(videos, kind))
+    table = table.select([name for name in table.column_names if name != "file_name"])
+    table = table.append_column("video", pa.array(videos, kind))
     return datasets.Dataset(table).cast_column("video", datasets.Video(decode=False))
 
 
