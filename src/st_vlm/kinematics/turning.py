@@ -19,7 +19,7 @@ _STRAIGHT_WITHIN_RAD = np.deg2rad(10.0)
 _REVERSAL_RAD = np.deg2rad(90.0)
 _SWINGS_BACK_RAD = np.deg2rad(10.0)
 # Where a turn is slower than this share of its mean rate for a second, it might be two.
-_SLOWEST_SHARE = 0.25
+_SLOWEST_SHARE = 0.5
 
 
 def count_turns(times_s: np.ndarray, points: np.ndarray, chord_m: float) -> int | None:
@@ -43,7 +43,9 @@ def count_turns(times_s: np.ndarray, points: np.ndarray, chord_m: float) -> int 
     if not stretches:
         return None
     ends = np.concatenate([headings[: stretches[0][0]], headings[stretches[-1][1] + 1 :]])
-    first, last = _mean(headings, stretches[0][0]), _mean(headings, stretches[-1][1] - _WINDOW + 1)
+    # The middle one: the outer steps of a stretch may lie in the turn.
+    courses = [float(np.median(headings[begin : end + 1])) for begin, end in stretches]
+    first, last = courses[0], courses[-1]
     targets = np.repeat([first, last], [stretches[0][0], len(headings) - stretches[-1][1] - 1])
     if (np.abs(ends - targets) > NO_TURN_WITHIN_RAD).any():
         return None
@@ -51,16 +53,14 @@ def count_turns(times_s: np.ndarray, points: np.ndarray, chord_m: float) -> int 
     low = high = first
     for number, (begin, end) in enumerate(stretches):
         means = [_mean(headings, k) for k in range(begin, end - _WINDOW + 2)]
-        entry = means[0]
         if number:
-            before_end = stretches[number - 1][1]
-            before = _mean(headings, before_end - _WINDOW + 1)
-            between = headings[before_end + 1 : begin]
-            if abs(entry - before) > NO_TURN_WITHIN_RAD:
-                if not _is_one_turn(before, between, entry):
+            before, after = courses[number - 1], courses[number]
+            between = headings[stretches[number - 1][1] + 1 : begin]
+            if abs(after - before) > NO_TURN_WITHIN_RAD:
+                if not _is_one_turn(before, between, after):
                     return None
                 turns += 1
-                low = high = entry
+                low = high = after
             elif (np.abs(between - before) > NO_TURN_WITHIN_RAD).any():
                 return None
         # A straight leg may not drift away in small pieces.
