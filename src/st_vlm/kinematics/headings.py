@@ -45,7 +45,8 @@ def chord_length(person: bool, sigma_m: float = 0.0) -> float:
 
 def initial_heading(points: np.ndarray, chord_m: float) -> float | None:
     """Angle of the first chord of at least `chord_m` from the first of (G, 2) points, or None if there is none."""
-    far = np.linalg.norm(points - points[0], axis=-1) >= chord_m
+    x, y = (points - points[0]).T
+    far = np.sqrt(x * x + y * y) >= chord_m
     return _angle(points[far.argmax()] - points[0]) if far.any() else None
 
 

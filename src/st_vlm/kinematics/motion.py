@@ -68,7 +68,8 @@ def fastest_second(times_s: np.ndarray, points: np.ndarray) -> float:
         points: (G, 2) positions in the ground plane.
     """
     window = min(1.0, times_s[-1] - times_s[0])
-    starts = np.append(times_s[times_s <= times_s[-1] - window], times_s[-1] - window)
+    latest = times_s[-1] - window
+    starts = np.concatenate([times_s[times_s <= latest], [latest]])
     places = interpolate(times_s, points, np.concatenate([starts, starts + window]))
     steps = places[len(starts) :] - places[: len(starts)]
     return math.sqrt(np.einsum("ij,ij->i", steps, steps).max())

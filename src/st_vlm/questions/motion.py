@@ -18,6 +18,9 @@ from st_vlm.recordings.categories import is_person
 class SpanMotion:
     """Horizontal motion on the 0.5 s grid of a span (DEFINITIONS, "Tracks and motion").
 
+    Everything a task asks about one object's motion comes from here. What takes time is found when it is first asked
+    for and kept, and `Clip.motion` keeps the motion of each span, so tasks need not pass measures to each other.
+
     Attributes:
         times_s: (G,) seconds from the clip's first frame.
         points: (G, 2) positions in the world's ground plane, metres.
@@ -75,7 +78,7 @@ def span_motion(recording: Recording, track: Track, clip_start_ns: int, start_s:
     start = max(clip_start_ns + round(start_s * 1e9), int(track.times_ns[0]))
     end = min(clip_start_ns + round(end_s * 1e9), int(track.times_ns[-1]))
     grid = time_grid(start, end)
-    points = motion.horizontal(positions_at(track.times_ns, track.centres, grid))
+    points = positions_at(track.times_ns, motion.horizontal(track.centres), grid)
     seconds = (grid - clip_start_ns) * 1e-9
     person, sigma = is_person(track.category), centre_sigma(track)
     slack = pose_slack(recording, grid)
