@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from native_layouts.nuscenes import nuscenes_tables, write_nuscenes
+from PIL import Image
 
 from st_vlm.building.build import build
 from st_vlm.building.publishing import Publication, prepare
@@ -20,8 +21,17 @@ def restricted(folder: Path, scenes: int = 2) -> tuple[Path, Path]:
     """A set built from nuScenes' layout, and the recordings."""
     names = tuple(f"scene-{k:04d}" for k in range(1, scenes + 1))
     root = write_nuscenes(folder / "nuscenes", nuscenes_tables(names))
+    number_images(root)
     build(BuildSettings("nuscenes", str(root), balance="none"), folder / "restricted")
     return folder / "restricted", root
+
+
+def number_images(root: Path) -> None:
+    """Give every image below a folder a colour of its own, so that none can stand for another."""
+    for number, path in enumerate(sorted([*root.rglob("*.jpg"), *root.rglob("*.png")])):
+        with Image.open(path) as image:
+            size = image.size
+        Image.new("RGB", size, (number * 9 % 256, number * 31 % 256, 128)).save(path)
 
 
 def free(folder: Path) -> Path:
