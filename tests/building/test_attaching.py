@@ -23,6 +23,7 @@ from st_vlm.building.attaching import Own, attach_media
 from st_vlm.building.build import build
 from st_vlm.building.settings import BuildSettings
 from st_vlm.errors import InputError
+from st_vlm.training.rows import load_rows
 
 
 @pytest.fixture(scope="module")
@@ -292,3 +293,12 @@ def test_stock_datasets_loads_the_set_with_its_clips(published, data, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(Path(path).is_file() for path in json.loads(done.stdout))
+
+
+def test_tuning_refuses_rows_whose_clips_are_lost(built, tmp_path):
+    both = mixed(tmp_path, free(tmp_path), built[0])
+    publish(both, tmp_path / "published")
+    with pytest.raises(InputError, match="st-vlm attach-media"):
+        load_rows(str(tmp_path / "published"))
+    attach_media(tmp_path / "published", nuscenes(built[1]))
+    assert None not in load_rows(str(tmp_path / "published"))["video"]

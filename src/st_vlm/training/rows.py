@@ -66,7 +66,11 @@ def _loaded(name: str, config_name: str | None, split: str, options: dict):
         raise InputError(f"The dataset {name} cannot be loaded: {_first_sentence(error)}") from error
     if split not in loaded:
         raise InputError(f"The dataset {name} has no split {split!r}: it has {', '.join(loaded)}.")
-    return loaded[split].cast_column("video", datasets.Video(decode=False))
+    rows = loaded[split]
+    if "video" not in rows.column_names:
+        return rows
+    _refuse_lost(name, rows.data.column("video").null_count, len(rows))
+    return rows.cast_column("video", datasets.Video(decode=False))
 
 
 def _built(folder: Path, split: str):
@@ -96,11 +100,22 @@ def _built(folder: Path, split: str):
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file} cannot be read as Parquet: {_first_sentence(error)}") from error
     names = [None] * len(table) if blind else table["file_name"].to_pylist()
+    if not blind:
+        _refuse_lost(folder, names.count(None), len(names))
     videos = [name and {"path": str(folder.absolute() / split / name), "bytes": None} for name in names]
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     table = table.select([name for name in table.column_names if name != "file_name"])
     table = table.append_column("video", pa.array(videos, kind))
     return datasets.Dataset(table).cast_column("video", datasets.Video(decode=False))
+
+
+def _refuse_lost(dataset: object, lost: int, rows: int) -> None:
+    """Refuse a set that was published without some of its clips: a model would be taught to guess."""
+    if lost:
+        raise InputError(
+            f"{lost} of {rows} questions of {dataset} came without their clips, which may not be passed on: join them "
+            "with st-vlm attach-media."
+        )
 
 
 def _is_path(name: str) -> bool:
