@@ -82,6 +82,16 @@ def test_static_tests_at_the_very_limits():
         assert static_tests(spans, np.full(len(paths), person)).tolist() == expected
 
 
+def test_a_short_last_step_is_no_part_of_a_second():
+    """It backs up and then moves half a metre in 0.7 s, but in no whole second."""
+    times = np.append(np.arange(0, 10.1, 0.5), 10.2)
+    x = np.append(np.linspace(0, 3.6, 19), [3.3, 3.56, 3.82])
+    points = np.stack([x, 0 * x], axis=1)
+    assert motion.static_test(times, points, False) is motion.Moving.UNDECIDED
+    spans = ManySpans(times, points, np.array([0]), np.array([len(x) - 1]))
+    assert static_tests(spans, np.array([False])).tolist() == [motion.Moving.UNDECIDED]
+
+
 def test_no_spans_at_all():
     none = np.empty(0, np.int64)
     spans = lay_out([], [], none, none, none, none)
