@@ -1,12 +1,14 @@
 """The best constant answers, against exhaustive search by the scorer's own rule."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from st_vlm.evaluation.constants import best_constant, constant_predictions
 from st_vlm.evaluation.loading import BenchQuestion
+from st_vlm.evaluation.report import error_unit, score_rows
 from st_vlm.evaluation.scoring import is_right, score
-from st_vlm.questions.answers import Choice, ClockHour, Interval, Quantity
+from st_vlm.questions.answers import Choice, ClockHour, Count, Interval, Position, Quantity
 
 
 def met(truths, answer):
@@ -56,3 +58,35 @@ def test_constants_come_from_training_and_are_read_by_the_scorer():
     assert result["tasks"]["moving_direction"]["accuracy"] == 0.25
     assert result["tasks"]["traveled_distance"]["accuracy"] == 0.5
     assert result["tasks"]["traveling_speed_comparison"]["missing"] == 1
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-400, 400).filter(bool), min_size=1, max_size=12))
+def test_no_other_acceleration_is_right_more_often(hundredths):
+    truths = [Quantity(h / 100, "m/s^2") for h in hundredths]
+    most = max(met(truths, Quantity(h / 100, "m/s^2")) for h in range(-501, 501))
+    assert met(truths, best_constant(truths)) == most
+
+
+def test_counts_and_places():
+    assert best_constant([Count(0), Count(2), Count(0), Count(1)]) == Count(0)
+    apart = [Position((x, 1.0, 20.0)) for x in (-4.0, 4.0)]
+    assert met(apart, best_constant(apart)) == 2  # from their middle, while either alone misses the other
+    many = [Position((0.0, 1.0, 10.0))] * 2 + [Position((30.0, 1.0, 10.0))]
+    assert met(many, best_constant(many)) == 2
+
+
+@pytest.mark.parametrize(
+    ("task", "truth"),
+    [
+        ("acceleration", Quantity(-1.25, "m/s^2")),
+        ("time_to_distance", Quantity(3.5, "s")),
+        ("number_of_turns", Count(2)),
+        ("object_position", Position((-1.5, 0.25, 12.0))),
+    ],
+)
+def test_constants_beyond_the_seven_are_read_by_the_scorer(task, truth):
+    questions = [BenchQuestion("a", task, "?", truth)]
+    result = score(questions, constant_predictions(questions, questions))
+    assert result["tasks"][task]["accuracy"] == 1.0
+    assert score_rows(result)[0][3] == f"0.00 {error_unit(task)}".rstrip()

@@ -39,7 +39,7 @@ def best_constants(train: Sequence[BenchQuestion]) -> dict[str, Answer]:
 def best_constant(truths: Sequence[Answer]) -> Answer:
     """The answer that is right for most of the truths, which are of one type; the least such hour, count or option.
 
-    For places it is the best of the truths themselves and of the middles of what each of them is right for.
+    For places it is the best of the truths themselves and of the middles of what lies about each of them.
     """
     match truths[0]:
         case Quantity(unit=unit):
@@ -107,12 +107,13 @@ def _best_interval(truths: Sequence[Interval]) -> Interval:
 
 
 def _best_place(truths: np.ndarray) -> tuple[float, float, float]:
-    """Of the (N, 3) truths and the middles of what each meets, the place that meets most; among equals the first."""
+    """Of the (N, 3) truths and the middles of what lies about each, the place that meets most; of equals the first."""
     reach = np.linalg.norm(truths, axis=-1) / 4 + 1e-9
     best, most = truths[0], -1
     for truth in truths:
-        near = np.linalg.norm(truths - truth, axis=-1) <= reach
-        for place in (truth, np.round(truths[near].mean(axis=0), 2)):
+        away = np.linalg.norm(truths - truth, axis=-1)
+        about = (truths[away <= width * reach].mean(axis=0) for width in (1, 2))
+        for place in (truth, *(np.round(middle, 2) for middle in about)):
             met = int((np.linalg.norm(truths - place, axis=-1) <= reach).sum())
             if met > most:
                 best, most = place, met

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from st_vlm.kinematics.motion import fastest_second
 from st_vlm.kinematics.resampling import STEP_S
 
 CHORD_S = 1.0
@@ -50,9 +51,12 @@ def chord_speeds(times_s: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, n
 
 
 def peak_speed(times_s: np.ndarray, points: np.ndarray) -> float | None:
-    """The greatest of the `chord_speeds`, m/s; None for a span of less than a second."""
-    _, speeds = chord_speeds(times_s, points)
-    return float(speeds.max()) if len(speeds) else None
+    """The straight distance covered in the fastest second, m/s; None for a span of less than a second.
+
+    Of the seconds that start on the grid, and the last one of the span, so that a span a little longer or shorter
+    makes no jump.
+    """
+    return fastest_second(times_s, points) / CHORD_S if times_s[-1] - times_s[0] >= CHORD_S else None
 
 
 def steady_acceleration(times_s: np.ndarray, points: np.ndarray) -> float | None:

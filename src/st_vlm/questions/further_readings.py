@@ -43,7 +43,7 @@ _WORDS = {
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|" + "|".join(sorted(_WORDS, key=len, reverse=True)) + r")"
 _TURNS = r"(?:u-)?(?:turns?|bends?|corners?|curves?|changes? (?:of|in) (?:its )?(?:direction|heading))"
 # "two turns", "one more left turn"; "twice", "3 times"; "turns: 2", "the number of turns is 2".
-_COUNTED = re.compile(rf"\b({_NUMBER})(?: [a-z-]{{1,12}}){{0,3}}? {_TURNS}(?![a-z])(?! (?:is|means|of [0-9]))")
+_COUNTED = re.compile(rf"\b({_NUMBER})(?: [a-z-]{{1,12}}){{0,3}}? {_TURNS}(?![a-z])(?! (?:is|means|counts?|of [0-9]))")
 _OFTEN = re.compile(rf"\b(once|twice|thrice|{_NUMBER} times?)\b")
 _AFTER = re.compile(
     rf"\b(?:(?:number|count|total)(?: of (?:all )?(?:the )?{_TURNS})?|{_TURNS})\b[^.;!?\n0-9]{{0,80}}?"
