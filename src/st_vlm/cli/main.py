@@ -78,7 +78,10 @@ def build(
     camera: Annotated[
         list[str] | None, typer.Option(help="Use this camera (repeatable); default: all with images.")
     ] = None,
-    task: Annotated[list[str] | None, typer.Option(help="Ask this task (repeatable); default: all seven.")] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="Ask this task (repeatable), such as peak_speed of docs/tasks.md; default: the seven."),
+    ] = None,
     balance: Annotated[
         Literal["full", "partial", "none"],
         typer.Option(
