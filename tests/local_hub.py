@@ -14,45 +14,17 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import yaml
+from local_hub_files import LARGE, Repository, entry_of, folder_of, yaml_errors
 
 TOKEN = "hf_localtokenthatmaywrite"
 READ_TOKEN = "hf_localtokenthatmayread"
-LARGE = (".parquet", ".mp4", ".safetensors", ".bin", ".zip")
 NAME = r"(?P<id>[\w.-]+/[\w.-]+)"
 API = rf"/api/(?P<type>model|dataset)s/{NAME}"
 DATE = "2025-01-01T00:00:00.000Z"
-
-
-@dataclass
-class Repository:
-    """Files by commit, and commits by branch.
-
-    Attributes:
-        private: Whether only who has a token sees it.
-        commits: Commit -> path -> content.
-        branches: Branch -> commit.
-        messages: Of the commits, in their order.
-    """
-
-    private: bool = False
-    commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    branches: dict[str, str] = field(default_factory=dict)
-    messages: list[str] = field(default_factory=list)
-
-    def commit(self, branch: str, files: dict[str, bytes], message: str) -> str:
-        self.messages.append(message)
-        name = hashlib.sha1(f"{len(self.messages)} {message}".encode()).hexdigest()
-        self.commits[name], self.branches[branch] = files, name
-        return name
-
-    def files(self, revision: str = "main") -> dict[str, bytes]:
-        return self.commits[self.branches.get(revision, revision)]
 
 
 class LocalHub:
@@ -228,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
             for depth in range(1, len(parts) + 1 if recursive else min(2, len(parts) + 1)):
                 folders[below + "/".join(parts[:depth])] = None
         shown = [name for name in inside if recursive or "/" not in name[len(below) :]]
-        return self._json([_folder(name) for name in folders] + [_entry(name, files[name]) for name in shown])
+        return self._json([folder_of(name) for name in folders] + [entry_of(name, files[name]) for name in shown])
 
     def paths_info(self, type: str, id: str, revision: str) -> None:
         found = self._repository(type, id)
@@ -238,9 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
         known = []
         for path in parse_qs(self.body.decode()).get("paths", []):
             if path in files:
-                known.append(_entry(path, files[path]))
+                known.append(entry_of(path, files[path]))
             elif any(name.startswith(f"{path}/") for name in files):
-                known.append(_folder(path))
+                known.append(folder_of(path))
         return self._json(known)
 
     def preupload(self, type: str, id: str, revision: str) -> None:
@@ -252,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
             path = file["path"]
             answer = {"path": path, "uploadMode": "lfs" if path.endswith(LARGE) else "regular", "shouldIgnore": False}
             if path in there:
-                entry = _entry(path, there[path])
+                entry = entry_of(path, there[path])
                 answer["oid"] = entry["lfs"]["oid"] if "lfs" in entry else entry["oid"]
             answers.append(answer)
         return self._json({"files": answers})
@@ -310,16 +282,8 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json({})
 
     def validate_yaml(self) -> None:
-        """As strict as the real one where it matters: YAML with a mapping, a known licence, well-formed lists."""
-        head = re.match(r"---\n(.*?)\n---\n", json.loads(self.body)["content"], re.DOTALL)
-        try:
-            found = yaml.safe_load(head[1]) if head else {}
-        except yaml.YAMLError as error:
-            return self._json({"errors": [{"message": str(error)}], "warnings": []}, 400)
-        errors = [
-            f'"{key}" must be {what}' for key, (fits, what) in _YAML.items() if key in found and not fits(found[key])
-        ]
-        return self._json({"errors": [{"message": one} for one in errors], "warnings": []}, 400 if errors else 200)
+        errors = yaml_errors(json.loads(self.body)["content"])
+        self._json({"errors": [{"message": one} for one in errors], "warnings": []}, 400 if errors else 200)
 
     def resolve(self, id: str, revision: str, path: str, type: str = "models") -> None:
         found = self._repository(type.rstrip("s"), id)
@@ -328,7 +292,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = found.commits[commit].get(path)
         if content is None:
             return self._error(404, "Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
-        entry = _entry(path, content)
+        entry = entry_of(path, content)
         etag = f'"{entry["lfs"]["oid"] if "lfs" in entry else entry["oid"]}"'
         headers = {
             "X-Repo-Commit": commit,
@@ -349,43 +313,6 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(206, content[first : last + 1], headers | {"Content-Range": f"bytes {first}-{last}/{size}"})
 
 
-def _entry(path: str, content: bytes) -> dict:
-    """A file as the tree lists it: by Git's own hash, and a large one by its SHA-256."""
-    if not path.endswith(LARGE):
-        return {"type": "file", "path": path, "size": len(content), "oid": _git_hash(content)}
-    name = hashlib.sha256(content).hexdigest()
-    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{name}\nsize {len(content)}\n".encode()
-    lfs = {"oid": name, "size": len(content), "pointerSize": len(pointer)}
-    return {"type": "file", "path": path, "size": len(content), "oid": _git_hash(pointer), "lfs": lfs}
-
-
-def _folder(path: str) -> dict:
-    return {"type": "directory", "path": path, "size": 0, "oid": _git_hash(path.encode())}
-
-
-def _git_hash(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-def _texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "other")
-_SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
-_YAML = {
-    "license": (lambda v: all(one in _LICENCES for one in ([v] if isinstance(v, str) else v)), "a known licence"),
-    "license_name": (lambda v: re.fullmatch(r"[a-z0-9.-]+", v) is not None, "lower case without spaces"),
-    "language": (
-        lambda v: _texts(v) and all(re.fullmatch(r"[a-z]{2,3}", one) for one in v),
-        "a list of language codes",
-    ),
-    "size_categories": (lambda v: _texts(v) and all(one in _SIZES for one in v), "a list of size classes"),
-    "task_categories": (_texts, "a list of texts"),
-    "tags": (_texts, "a list of texts"),
-    "pretty_name": (lambda v: isinstance(v, str), "a text"),
-    "configs": (lambda v: all(isinstance(one.get("config_name"), str) for one in v), "a list with config_name"),
-}
 _ROUTES = [
     ("GET", "/api/whoami-v2", _Handler.whoami),
     ("POST", "/api/repos/create", _Handler.create),
