@@ -125,6 +125,12 @@ def test_turns_of_a_path_with_corners(corners, turns):
     assert one("number_of_turns", clip_of(seen("a", along(2.5, *corners)))).answer == Count(turns)
 
 
+def test_spans_without_room_for_a_turn_are_not_asked_about_turns():
+    car = seen("a", straight(-12, 24, 2.5, 0))
+    assert ask("number_of_turns", clip_of(car, length_s=4.5)) == []
+    assert one("number_of_turns", clip_of(car, length_s=5.0)).answer == Count(0)
+
+
 def test_sports_have_no_turns_but_speeds():
     clip = clip_of(seen("a", along(2.0, (-8, 20), (4, 20), (4, 34)), category=PERSON), domain="sports")
     assert ask("number_of_turns", clip) == []

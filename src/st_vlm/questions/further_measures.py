@@ -22,6 +22,8 @@ from st_vlm.questions.answers import Answer, Count, Position, Quantity
 from st_vlm.questions.motion import SpanMotion
 
 ACCELERATION_SPANS_S = (2.0, 4.0)
+# In less there is no room for a turn between two straight stretches, so the span alone would tell.
+SHORTEST_TURNED_S = 5.0
 LEAST_APPROACH_M = 1.0
 # The closest approach lies inside the common time: both ends are later or earlier by this, and farther by that.
 INSIDE_S = 0.5
@@ -68,9 +70,9 @@ def acceleration(evidence: Evidence) -> Quantity | None:
 
 
 def number_of_turns(evidence: Evidence) -> Count | None:
-    """Of a moving object."""
+    """Of an object that moves, seen for five seconds or longer."""
     (motion,) = evidence.motions
-    if motion.state is not Moving.MOVING:
+    if motion.state is not Moving.MOVING or motion.duration_s < SHORTEST_TURNED_S - 1e-6:
         return None
     turns = count_turns(motion.times_s, motion.points, motion.chord_m)
     return None if turns is None else Count(turns)
