@@ -144,3 +144,22 @@ def test_which_rows_go_depends_on_the_seed():
     rows = [distance(0.0)] * 20 + [single("traveled_distance", Quantity(5.0 * 1.7**k, "m")) for k in range(9)] * 5
     kept = [balanced(rows, [False] * len(rows), np.random.default_rng(seed), "partial") for seed in (0, 1)]
     assert kept[0] != kept[1]
+
+
+def test_another_split_is_thinned_out_for_guessers_that_know_the_training_split_too():
+    rng = np.random.default_rng(3)
+
+    def pairs(count, winner_first):
+        winners = [("red", "blue") if rng.random() < 0.5 else ("blue", "red") for _ in range(count)]
+        return [farther(w, other, first=w if rng.random() < winner_first else other) for w, other in winners]
+
+    # In training bicycles go 20 km/h and buses 60, in the other split the other way round; some of both do in each.
+    train = [speed(v, n) for n, v in (("bicycle", 20.0), ("bus", 60.0)) for _ in range(90)]
+    train += [speed(float(v), n) for n in ("bicycle", "bus") for v in np.geomspace(3, 180, 160)]
+    test = [speed(v, n) for n, v in (("bicycle", 60.0), ("bus", 20.0)) for _ in range(60)]
+    test += [speed(float(v), n) for n in ("bicycle", "bus") for v in np.geomspace(3, 180, 120)]
+    train, test = train + pairs(300, 0.54), test + pairs(300, 0.62)
+    kept = balanced(test, [False] * len(test), np.random.default_rng(0), "full", train)
+    shares = baseline_shares(train, [test[k] for k in kept])
+    assert len(kept) >= 2 * LEAST_TRIMMED
+    assert not above_goal(shares)

@@ -7,7 +7,8 @@ goal right, some of these rows go. So no guess of its kind, wherever it was fitt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from st_vlm.balance.caps import capped, crowds, drop_to
 from st_vlm.evaluation.baselines import goal
 from st_vlm.evaluation.glance import Glance
-from st_vlm.evaluation.guessers import Guesser, guessers_of, own_hits
+from st_vlm.evaluation.guessers import Guesser, fit, guessers_of, hits_of, own_hits
 from st_vlm.questions.forms import ALL_TASKS
 
 Balance = Literal["full", "partial", "none"]
@@ -35,6 +36,7 @@ def balanced(
     reversed_winner: Sequence[bool],
     rng: np.random.Generator,
     how: Balance = "full",
+    train: Sequence[Glance] = (),
 ) -> list[int]:
     """Indices, ascending, of the questions of one split that stay.
 
@@ -44,6 +46,8 @@ def balanced(
         rng: Picks what goes.
         how: `full`: until every cap and goal holds, whatever is left. `partial`: caps leave a few of every crowd, and
             tasks with fewer than 100 questions are not thinned out. `none`: all stay.
+        train: For another split than the training split: the questions that stay in that, on which guessers may be
+            fitted, too.
     """
     if how == "none":
         return list(range(len(glances)))
@@ -54,7 +58,7 @@ def balanced(
         while before != len(rows) and rows:
             before = len(rows)
             rows = capped(rows, glances, reversed_winner, rng, ALWAYS_KEEP if how == "partial" else 0)
-            rows = _trimmed(task, rows, glances, rng)
+            rows = _trimmed(task, rows, glances, rng, [glance for glance in train if glance.task == task])
         kept.extend(rows)
     return sorted(kept)
 
@@ -95,16 +99,22 @@ def _goals(task: str) -> list[tuple[Guesser, float]]:
     return [(guesser, most - _AIM_BELOW) for guesser, most in found if most is not None]
 
 
-def _trimmed(task: str, rows: list[int], glances: Sequence[Glance], rng: np.random.Generator) -> list[int]:
+def _trimmed(
+    task: str, rows: list[int], glances: Sequence[Glance], rng: np.random.Generator, train: Sequence[Glance]
+) -> list[int]:
     """Drop rows that a guesser gets right until none is above its goal, or too few are left to tell."""
-    goals = _goals(task)
+    goals: list[tuple[Callable[[list[Glance]], np.ndarray], float]] = []
+    for guesser, most in _goals(task):
+        goals.append((partial(own_hits, guesser), most))
+        if train:
+            goals.append((partial(hits_of, fit(guesser, train)), most))
     before = None
     while before != len(rows):
         before = len(rows)
-        for guesser, most in goals:
+        for hits, most in goals:
             if len(rows) < LEAST_TRIMMED:
                 return rows
-            hit = own_hits(guesser, [glances[k] for k in rows])
+            hit = hits([glances[k] for k in rows])
             if hit.mean() > most:
                 members = [k for k, right in zip(rows, hit, strict=True) if right]
                 others = len(rows) - len(members)

@@ -110,7 +110,8 @@ def select(shards: Sequence[Shard], settings: BuildSettings) -> Selection:
         hours.update((glance.task, hour_of(glance)) for glance in glances)
         reversed_winners = [turned for k in members for turned in shards[k].reversed_winners]
         places = [(k, row) for k in members for row in range(len(rows[k]))]
-        chosen = balanced(glances, reversed_winners, np.random.default_rng([settings.seed, number]), how)
+        rng = np.random.default_rng([settings.seed, number])
+        chosen = balanced(glances, reversed_winners, rng, how, kept.get("train", ()))
         stay = defaultdict(list)
         for place in chosen:
             stay[places[place][0]].append(places[place][1])

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 from st_vlm.evaluation.glance import Glance
-from st_vlm.evaluation.guessers import fit, guessers_of
-from st_vlm.evaluation.scoring import is_right
+from st_vlm.evaluation.guessers import fit, guessers_of, hits_of
 from st_vlm.questions.answers import Choice, Interval
 from st_vlm.questions.forms import ALL_TASKS, TASKS, task_form
 
@@ -51,8 +49,7 @@ def baseline_shares(train: Sequence[Glance], test: Sequence[Glance]) -> Shares:
             continue
         found = {}
         for guesser in guessers_of(task):
-            fitted = fit(guesser, known)
-            found[guesser.name] = fmean(is_right(glance.answer, fitted.answer(glance)) for glance in asked)
+            found[guesser.name] = float(hits_of(fit(guesser, known), asked).mean())
         shares[task] = found
     return shares
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from st_vlm.evaluation.glance import Glance
-from st_vlm.evaluation.scoring import ZERO_TOLERANCE
+from st_vlm.evaluation.scoring import ZERO_TOLERANCE, is_right
 from st_vlm.questions.answers import Answer, Choice, ClockHour, Count, Interval, Quantity
 from st_vlm.questions.forms import task_form
 from st_vlm.video.marks import COLOURS
@@ -85,6 +85,11 @@ def fit(guesser: Guesser, glances: Sequence[Glance]) -> Fitted:
         if len(rows) >= LEAST_OF_A_GROUP
     }
     return Fitted(guesser, best, best_guess(relative, glances[0].answer)[0])
+
+
+def hits_of(fitted: Fitted, glances: Sequence[Glance]) -> np.ndarray:
+    """(N,) bool: which questions a fitted guesser gets right, by the scorer."""
+    return np.array([is_right(glance.answer, fitted.answer(glance)) for glance in glances], bool)
 
 
 def own_hits(guesser: Guesser, glances: Sequence[Glance]) -> np.ndarray:
