@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from st_vlm.video.sampling import MAX_FRAMES
 # A camera of 4 Hz has an image at every quarter of a second; clocks jitter.
 _NEAR_MIDDLE_NS = round(0.2 * STEP_S * 1e9)
 _SAME_FRAME_NS = 1_000
-_SAME_POSE = 1e-6
+# Metres. A place tells another seed's recording, or another version's, that bears the same name.
+_SAME_PLACE = 1e-6
 
 
 class SourceFrames:
@@ -52,6 +53,7 @@ class SourceFrames:
         times = (filmed.frames.times_ns[frames] - row["start_ns"]) * 1e-9
         size = tuple(row["camera"]["size"])
         tracks = {track.id: track for track in recording.tracks}
+        _check_tracks([tracks[mark["track_id"]] for mark in row["marks"]], filmed, row)
         camera = {**row["camera"], "poses": filmed.camera.poses[frames].tolist()}
         paths = filmed.frames.paths
         columns = {
@@ -83,8 +85,7 @@ def _frames(row: Mapping, filmed: Recording) -> np.ndarray:
     wanted = row["start_ns"] + np.rint(np.array(row["timestamps"]) * 1e9).astype(np.int64)
     own = np.abs(known[:, None] - wanted).argmin(axis=0)
     apart = np.abs(filmed.camera.poses[own] - np.array(row["camera"]["poses"]))
-    # A pose tells another seed's recording, or another version's, that bears the same name.
-    if (np.abs(known[own] - wanted) > _SAME_FRAME_NS).any() or apart.max() > _SAME_POSE:
+    if (np.abs(known[own] - wanted) > _SAME_FRAME_NS).any() or apart.max() > _SAME_PLACE:
         raise InputError(f"{row['recording']} has other frames there than {row['clip_id']}: give the data it is from.")
     frames = [int(own[0])]
     for before, after in pairwise(own):
@@ -95,6 +96,21 @@ def _frames(row: Mapping, filmed: Recording) -> np.ndarray:
             raise LeftOut("slow_camera")
         frames += [int(nearest), int(after)]
     return np.array(frames)
+
+
+def _check_tracks(stored: Sequence[Track], filmed: Recording, row: Mapping) -> None:
+    """Refuse a recording of the same name in which the marked objects move otherwise."""
+    there = {track.id: track for track in filmed.tracks}
+    for track in stored:
+        found = there.get(track.id)
+        if (
+            found is None
+            or not np.array_equal(found.times_ns, track.times_ns)
+            or np.abs(found.centres - track.centres).max() > _SAME_PLACE
+        ):
+            raise InputError(
+                f"{row['recording']} has another track {track.id} than {row['clip_id']}: give the data it is from."
+            )
 
 
 def _boxes(

@@ -1,0 +1,23 @@
+"""Four small simulated scenes, built once, and every control variant of them."""
+
+from pathlib import Path
+
+import pytest
+
+from st_vlm.building.build import build
+from st_vlm.building.settings import BuildSettings
+from st_vlm.evaluation.controls import CONTROLS, ControlReport, make_control
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("controls") / "stkit"
+    options = {"seed": 3, "num_recordings": 4, "image_size": [160, 96]}
+    build(BuildSettings("simulated", seed=3, balance="none", source_options=options), out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def variants(scenes, tmp_path_factory) -> dict[str, tuple[Path, ControlReport]]:
+    folder = tmp_path_factory.mktemp("variants")
+    return {name: (folder / name, make_control(scenes, name, folder / name)) for name in CONTROLS}
