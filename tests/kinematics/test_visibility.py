@@ -139,3 +139,20 @@ def test_an_exact_share_stands_in_place_of_what_boxes_say():
     shares = np.array([0.9, np.nan, 0.1])
     sight = judge(boxes, np.zeros(3), np.array([10, 11, 5.0]), 1000, shares=shares)
     assert sight.occluded.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_several_frames_at_once_are_judged_like_each_by_itself(exact):
+    rng = np.random.default_rng(5)
+    frames = np.repeat([0, 2, 3], [6, 1, 9])
+    low = rng.uniform(0, 60, (16, 2))
+    boxes = np.concatenate([low, low + rng.uniform(1, 60, (16, 2))], axis=1)
+    truncation, depths = rng.choice([0.0, 0.3, 0.7, 1.0], 16), rng.uniform(-2, 20, 16)
+    points, shares = rng.choice([0, 3, 9], 16), rng.choice([np.nan, 0.1, 0.9], 16) if exact else np.full(16, np.nan)
+    together = judge(boxes, truncation, depths, 100, points, shares, frames)
+    for frame in (0, 2, 3):
+        own = frames == frame
+        alone = judge(boxes[own], truncation[own], depths[own], 100, points[own], shares[own])
+        for rule in ("inside", "small", "truncated", "occluded"):
+            assert getattr(together, rule)[own].tolist() == getattr(alone, rule).tolist()
+    assert together.occluded.any()
