@@ -121,3 +121,10 @@ def test_a_path_that_wobble_has_made_has_no_time():
     points = np.stack([moving, rng.normal(0, 0.03, len(times))], 1)
     assert np.linalg.norm(np.diff(points[:13], axis=0), axis=1).sum() > 0.1
     assert time_to_distance(times, points, 1.0) is None
+
+
+def test_a_distance_reached_at_a_crawl_after_a_run_has_no_clear_time():
+    """10 m/s for 2 s, then 0.6 m/s: a tenth of a metre of doubt at 21 m would be a sixth of a second."""
+    times, points = on_grid(lambda t: 10 * min(t, 2.0) + 0.6 * max(t - 2.0, 0), 8.0)
+    assert time_to_distance(times, points, 21.5) is None
+    assert time_to_distance(times, points, 15.0) == pytest.approx(1.5)

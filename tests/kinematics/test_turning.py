@@ -58,6 +58,7 @@ def test_turns_are_counted(legs, turns, heading):
         [(12, 90), straight(30)],
         [straight(20), (6, 70), (6, -70), straight(20)],  # one, two, or none?
         [straight(20), (8, 80), straight(4.5), (8, 80), straight(20)],  # one U-turn, or two turns?
+        [straight(30), (8, 85), (3, -28), straight(30)],  # too far, and back
         [straight(20), (4, 15), straight(15), (4, 15), straight(15), (4, 15), straight(15)],  # in small pieces
     ],
 )

@@ -383,3 +383,13 @@ def test_undecided_objects_are_not_asked_about_motion():
     assert clip.objects[0].motion.state is Moving.UNDECIDED
     for task in ("peak_speed", "acceleration", "number_of_turns", "time_to_distance"):
         assert ask(task, clip) == []
+
+
+def test_a_second_at_which_the_object_is_hidden_is_not_asked():
+    clip = clip_of(seen("a", straight(-8.0, 24.0, 2.0, 0.0)))
+    boxes = clip.objects[0].boxes.copy()
+    boxes[7:20] = np.nan
+    clip = replace(clip, objects=(replace(clip.objects[0], boxes=boxes),))
+    seconds = {one("object_position", clip, seed).second for seed in range(40)}
+    assert seconds <= {1.0, 1.5, 2.0, 2.5, 3.0, 10.0}
+    assert len(seconds) >= 4
