@@ -7,16 +7,22 @@ reversed, is measured by them again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from st_vlm.errors import InputError
 from st_vlm.kinematics.headings import angle_between
 from st_vlm.kinematics.motion import Moving
+from st_vlm.kinematics.resampling import positions_at
 from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quantity
+from st_vlm.questions.further_measures import FURTHER_MEASURES, Evidence
 from st_vlm.questions.motion import SpanMotion, span_motion
 from st_vlm.questions.turns import asked_hour, asked_runs
 from st_vlm.recordings import Recording, Track
+
+if TYPE_CHECKING:
+    from st_vlm.questions.chains.solving import Solved
 
 MARGIN_SHARE = 0.15
 MARGIN_M = 0.5
@@ -66,7 +72,7 @@ def true_answer(row: Mapping, recording: Recording) -> Answer | None:
     brings them, the static test is made without.
 
     Args:
-        row: The columns `task`, `asked`, `span`, `marks`, `timestamps` and `start_ns`.
+        row: The columns `task`, `asked`, `span`, `marks`, `timestamps`, `start_ns`, `camera` and `reasoning`.
         recording: The tracks that the marks name, in the source's clock.
     """
     motions = row_motions(row, recording)
@@ -91,7 +97,35 @@ def true_answer(row: Mapping, recording: Recording) -> Answer | None:
         case "moving_direction_comparison":
             verdict = relation(motions, row["span"]["end"] - row["span"]["start"])
             return None if verdict is None else Choice(verdict)
-    return None
+    if task in FURTHER_MEASURES:
+        return FURTHER_MEASURES[task](_evidence(row, recording, motions))
+    solved = reasoned_again(row, motions)
+    return None if solved is None else solved[0]
+
+
+def reasoned_again(row: Mapping, motions: Sequence[SpanMotion]) -> Solved | None:
+    """The answer of a reasoning task with its chain, from other motions; None where it would not be asked."""
+    # They choose their questions by the rules above, so they are imported when a row asks for them.
+    from st_vlm.questions.chains import answer_again
+
+    return answer_again(row["task"], row["reasoning"], motions)
+
+
+def _evidence(row: Mapping, recording: Recording, motions: Sequence[SpanMotion]) -> Evidence:
+    """What the truth of a task beyond the seven depends on."""
+    second, centres = row["asked"]["second"], None
+    if second is not None:
+        at = np.array([row["start_ns"] + round(second * 1e9)])
+        tracks = asked_tracks(row, recording)
+        centres = np.concatenate([positions_at(track.times_ns, track.centres, at) for track in tracks])
+    return Evidence(
+        motions=tuple(motions),
+        times_s=np.array(row["timestamps"]),
+        poses=np.array(row["camera"]["poses"]),
+        metres=row["asked"]["metres"],
+        second=second,
+        centres=centres,
+    )
 
 
 def row_motions(row: Mapping, recording: Recording) -> list[SpanMotion]:

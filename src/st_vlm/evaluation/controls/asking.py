@@ -9,7 +9,7 @@ from st_vlm.evaluation.controls.change import Control, LeftOut
 from st_vlm.kinematics.headings import Run
 from st_vlm.questions.answers import Answer, Interval, Quantity, to_target
 from st_vlm.questions.forms import from_target
-from st_vlm.questions.measuring import exact_span, row_motions, true_answer
+from st_vlm.questions.measuring import exact_span, reasoned_again, row_motions, true_answer
 from st_vlm.questions.rows import messages, worded
 from st_vlm.questions.turns import asked_runs
 from st_vlm.recordings import Recording
@@ -41,19 +41,30 @@ def asked_again(
     made = {**row, **columns}
     made["span"] = _moved_span(row, before, control)
     made["asked"] = _moved_asked(row, made, stored, after, control)
-    answer = true_answer(made, after)
-    if answer is None:
-        raise LeftOut("not_asked")
-    if answer == measured:
-        answer = stored  # Not another rounding of the same.
+    answer = stored
+    if control.words == "again":
+        again = true_answer(made, after)
+        if again is None:
+            raise LeftOut("not_asked")
+        # Not another rounding of the same.
+        answer = stored if again == measured else again
     made["target"] = to_target(answer)
     if control.words != "kept":
-        colours = [mark["color"] for mark in made["marks"]]
-        held_out = control.words == "held_out"
-        made |= worded(row["id"], row["task"], answer, made["asked"], made["span"], colours, seed, held_out)
+        made |= _words(made, answer, after, control, seed)
     if not control.video:
         made["messages"] = _without_video(messages(made["question"], made["answer"]))
     return made
+
+
+def _words(made: dict, answer: Answer, after: Recording, control: Control, seed: int) -> dict:
+    """The columns that depend on the wording; of a reasoning task with its chain, calculated again."""
+    chain = {}
+    if made.get("reasoning") is not None:
+        chain["reasoning"] = reasoned_again(made, row_motions(made, after))[1].to_column()
+    colours = [mark["color"] for mark in made["marks"]]
+    held_out = control.words == "held_out"
+    words = worded(made["id"], made["task"], answer, made["asked"], made["span"], colours, seed, held_out, **chain)
+    return words | chain
 
 
 def _moved_span(row: Mapping, before: Recording, control: Control) -> dict:
