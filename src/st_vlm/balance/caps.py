@@ -5,7 +5,6 @@ Each cap names a crowd among some rows, and the largest share of these rows that
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from math import floor, log
 
@@ -24,6 +23,7 @@ MOST_AHEAD = {"moving_direction": 0.25, "direction_timestamp": 0.2}
 MOST_MIXED = 0.2
 # Over the whole clip farther is faster: were most stated parts to reverse that, the slower would be the answer.
 MOST_REVERSED = 0.5
+MOST_COUNTING_NONE = 0.5
 MOST_OF_ONE_HOUR = 0.15
 MOST_OF_ONE_KIND = 0.3
 # A cell of log-speed spans a factor of 1.5; one guess meets truths within a factor of 1.67.
@@ -75,6 +75,7 @@ def crowds(
         (lambda k: hour_of(glances[k]) == 12, MOST_AHEAD.get(task, 1.0)),
         (lambda k: len(set(glances[k].nouns)) > 1, MOST_MIXED),
         (lambda k: reversed_winner[k], MOST_REVERSED),
+        (lambda k: glances[k].answer == Count(0), MOST_COUNTING_NONE),
     ]
 
 
@@ -124,8 +125,6 @@ def _cells(task: str) -> list[tuple[Key, Key, float]]:
     if task == "direction_timestamp":
         return [(place_of, hour_of, 0.0), (_turned_hour, _all, MOST_OF_ONE_HOUR)]
     form = task_form(task)
-    if form.answer is Count:
-        return [(lambda glance: glance.answer.number, _all, 0.0)]
     if form.answer is Choice and form.options != COLOURS:
         return [(lambda glance: glance.answer.option, _all, 0.0)]
     return []
@@ -179,8 +178,10 @@ def _even(
     for of_whole in members.values():
         if len(of_whole) < 2:
             continue
-        sizes = Counter({name: len(found) for name, found in of_whole.items()})
-        most = _level(list(sizes.values()), max(share, _UNEVEN / len(sizes)))
+        sizes = [len(found) for found in of_whole.values()]
+        # A few rows in a tail do not make one more cell to share among: this counts the cells by their weight.
+        weighty = sum(sizes) ** 2 / sum(size**2 for size in sizes) if share else len(sizes)
+        most = _level(sizes, max(share, _UNEVEN / weighty))
         for found in of_whole.values():
             rows = drop_to(rows, found, max(floor_rows, most), rng)
     return rows
