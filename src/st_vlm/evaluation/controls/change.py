@@ -13,7 +13,7 @@ import numpy as np
 from st_vlm.errors import InputError
 from st_vlm.recordings import Recording
 from st_vlm.video.decoding import probe, read_frames
-from st_vlm.video.encoding import write_video
+from st_vlm.video.encoding import Fitter, write_video
 
 # A clip is coded a second time: finer than the first, so that hardly more is lost.
 SECOND_CRF = 16
@@ -93,7 +93,9 @@ def rewritten(change: Callable[[np.ndarray], np.ndarray], timestamps: list[float
 
     def write(stored: Path, target: Path) -> None:
         frames = change(read_frames(stored))
-        write_video(target, frames, timestamps, crf=SECOND_CRF, least_frames=1)
+        # All pictures live until they are coded: one at a time, a clip in a hundred got other bytes on a busy machine.
+        fit = Fitter((frames.shape[2], frames.shape[1]))
+        write_video(target, [fit(frame) for frame in frames], timestamps, crf=SECOND_CRF, least_frames=1)
 
     return write
 

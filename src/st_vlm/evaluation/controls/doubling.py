@@ -68,7 +68,7 @@ class SourceFrames:
 
         def write(stored: Path, target: Path) -> None:
             fit = Fitter(size)
-            pictures = (fit(filmed.frames.read(int(k))) for k in frames)
+            pictures = [fit(filmed.frames.read(int(k))) for k in frames]
             write_video(target, pictures, columns["timestamps"], crf=SECOND_CRF)
 
         return Change(columns, write)
