@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from st_vlm.balance.selection import BALANCES, Balance
 from st_vlm.building.code import code_hash
 from st_vlm.errors import InputError
-from st_vlm.questions.forms import TASKS, task_form
+from st_vlm.questions.forms import TASKS, task_names
 from st_vlm.recordings import Source, open_recordings
 
 BUILD_FILE = "stkit.json"
@@ -27,7 +27,7 @@ class BuildSettings:
         source, path, source_options: As for `open_recordings`.
         seed: Of clips, marks, words and balancing.
         cameras: Names of the cameras to use; None: all of them.
-        tasks: Task ids.
+        tasks: Task ids; names of `forms.TASK_GROUPS` stand for all of theirs.
         balance: How far rows are dropped until guessing does not pay: `full` refuses a set that is too small for that,
             `partial` takes what there is, `none` drops nothing. Shards do not depend on it.
         recordings: Ids of the recordings to use; None: all of them.
@@ -47,8 +47,7 @@ class BuildSettings:
     source_options: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for task in self.tasks:
-            task_form(task)
+        object.__setattr__(self, "tasks", task_names(self.tasks))
         if self.balance not in BALANCES:
             raise InputError(f"The balance of a build is one of {', '.join(BALANCES)}, not {self.balance!r}.")
 

@@ -141,7 +141,15 @@ SPORTS_TASKS = (
     "time_to_distance",
     "camera_travel",
     "object_position",
+    "city_travel_time",
+    "times_slower",
+    "path_length",
+    "race_time",
+    "laps_in_time",
+    "keeping_pace",
+    "distance_in_time",
 )
+_NO_MOVING = "no object is seen for two seconds that surely moves, neither too slowly nor too fast for it"
 # What a recording must hold for a task to be asked (DEFINITIONS).
 _WHY_NONE = {
     "traveled_distance": "no object is seen for two seconds that surely moves or surely stands",
@@ -158,4 +166,12 @@ _WHY_NONE = {
     "time_to_distance": "no object surely moves past a round number of meters",
     "camera_travel": "no camera surely moves or surely stands",
     "object_position": "no object is seen a second or more after a clip's start",
+    **dict.fromkeys(("city_travel_time", "times_slower", "race_time", "laps_in_time", "distance_in_time"), _NO_MOVING),
+    "faster_team": "no two objects seen together differ by 15 % and half a metre",
+    "path_length": "no moving object goes in two directions or more",
+    "over_speed_limit": "no vehicle moves at a speed with limits of the table below and above it",
+    "stopping_distance": "no vehicle averages 10 km/h",
+    "catching_up": "no two objects that move together differ by 15 % and 1 km/h",
+    "kinetic_energy": "no object of a kind with a known mass moves fast enough for half a kilojoule",
+    "keeping_pace": "no object moves at a speed with typical speeds of the table below and above it",
 }

@@ -80,7 +80,10 @@ def build(
     ] = None,
     task: Annotated[
         list[str] | None,
-        typer.Option(help="Ask this task (repeatable), such as peak_speed of docs/tasks.md; default: the seven."),
+        typer.Option(
+            help="Ask this task (repeatable), such as peak_speed of docs/tasks.md, or a group: seven, further, "
+            "reasoning; default: the seven."
+        ),
     ] = None,
     balance: Annotated[
         Literal["full", "partial", "none"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from st_vlm.questions.chains.candidates import REASONING_CANDIDATES
 from st_vlm.questions.further import FURTHER_CANDIDATES
 from st_vlm.questions.tasks import TASK_CANDIDATES, Task
 
-ALL_CANDIDATES: dict[str, Task] = {**TASK_CANDIDATES, **FURTHER_CANDIDATES}
+ALL_CANDIDATES: dict[str, Task] = {**TASK_CANDIDATES, **FURTHER_CANDIDATES, **REASONING_CANDIDATES}

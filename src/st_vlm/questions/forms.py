@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from st_vlm.errors import InputError
 from st_vlm.questions.answers import (
     DIRECTION_RELATIONS,
+    TEAMS,
+    YES_NO,
     Answer,
     Choice,
     ClockHour,
@@ -34,6 +36,9 @@ class TaskForm:
         options: Of a choice.
         states: Names of what a question states beside its objects and its time, as in the row's `asked`: `hour`,
             `metres`, `second`.
+        names: Placeholders of what the question of a reasoning task names beside these.
+        shows: Placeholders of the numbers and words that a written-out answer must show; empty for other tasks.
+        least_questions, least_answers: How many wordings there must be, in all and held out among them.
     """
 
     answer: type[Answer]
@@ -41,6 +46,10 @@ class TaskForm:
     unit: str | None = None
     options: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
+    least_questions: tuple[int, int] = (20, 6)
+    least_answers: tuple[int, int] = (10, 3)
 
 
 TASKS: dict[str, TaskForm] = {
@@ -63,9 +72,63 @@ FURTHER_TASKS: dict[str, TaskForm] = {
     "object_position": TaskForm(Position, marks=1, states=("second",)),
 }
 
-REASONING_TASKS: dict[str, TaskForm] = {}
+
+def _reasoning(answer: type[Answer], unit: str | None, names: Sequence[str], shows: str, **form) -> TaskForm:
+    measured = ("distance", "duration", "speed_sum") if form.get("marks", 1) == 1 else _PAIR_SHOWS
+    if "legs" in shows:
+        measured = ()
+    return TaskForm(
+        answer,
+        **{"marks": 1, **form},
+        unit=unit,
+        names=tuple(names),
+        shows=(*measured, *shows.split()),
+        least_questions=(6, 2),
+        least_answers=(3, 1),
+    )
+
+
+_PAIR_SHOWS = ("distance_1", "distance_2", "duration", "speed_1_sum", "speed_2_sum")
+REASONING_TASKS: dict[str, TaskForm] = {
+    "city_travel_time": _reasoning(Quantity, "h", ["cities"], "cities_km hours_sum"),
+    "times_slower": _reasoning(Quantity, "times", ["mover"], "mover_kmh ratio_sum"),
+    "faster_team": _reasoning(Choice, None, ["first_team", "second_team"], "team", marks=2, options=TEAMS),
+    "path_length": _reasoning(Quantity, "m", [], "legs length_sum"),
+    "over_speed_limit": _reasoning(Choice, None, ["place"], "limit_kmh above yes", options=YES_NO),
+    "race_time": _reasoning(Quantity, "h", ["race"], "race_km hours_sum"),
+    "laps_in_time": _reasoning(Quantity, "laps", ["track", "event"], "track_m event_min metres_sum laps_sum"),
+    "stopping_distance": _reasoning(
+        Quantity, "m", ["surface"], "reaction_s surface_ms2 rate_sum reaction_sum braking_sum total_sum"
+    ),
+    "catching_up": _reasoning(Quantity, "s", [], "metres gain_sum seconds_sum", marks=2, states=("metres",)),
+    "kinetic_energy": _reasoning(Quantity, "kJ", ["kind"], "kind_kg rate_sum energy_sum"),
+    "keeping_pace": _reasoning(Choice, None, ["mover"], "mover_kmh above yes", options=YES_NO),
+    "distance_in_time": _reasoning(Quantity, "km", ["event"], "event_min kilometres_sum"),
+}
 
 ALL_TASKS: dict[str, TaskForm] = {**TASKS, **FURTHER_TASKS, **REASONING_TASKS}
+
+
+# Names that stand for several tasks at once.
+TASK_GROUPS: dict[str, tuple[str, ...]] = {
+    "seven": tuple(TASKS),
+    "further": tuple(FURTHER_TASKS),
+    "reasoning": tuple(REASONING_TASKS),
+}
+
+
+def task_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Task ids, each once, where `TASK_GROUPS` may be named for all of theirs.
+
+    Raises:
+        InputError: A name that is neither a task nor a group.
+    """
+    found = [task for name in names for task in TASK_GROUPS.get(name, (name,))]
+    for task in found:
+        if task not in ALL_TASKS:
+            known = f"{', '.join(ALL_TASKS)}, or all of {', '.join(TASK_GROUPS)}"
+            raise InputError(f"Unknown task {task!r}: choose one of {known}.")
+    return tuple(dict.fromkeys(found))
 
 
 def task_form(task: str) -> TaskForm:

@@ -53,9 +53,8 @@ _COUNTED = (
     r"(?:o ?' ?clock|o clock|kilomet|met(?:er|re)|centimet|feet|foot\b|miles?\b|yards?\b|k?m\b|km/|m/|mph\b|"
     r"kph\b|seconds?\b|s\b)"
 )
-_NUMBER_WORDS = re.compile(
-    rf"(?<![0-9] )(?<![0-9-])\b{_NUMBER_WORD}(?:[ -](?:and )?{_NUMBER_WORD}){{0,9}}\b(?=[ -]{_COUNTED})"
-)
+_RUN_OF_WORDS = rf"(?<![0-9] )(?<![0-9-])\b{_NUMBER_WORD}(?:[ -](?:and )?{_NUMBER_WORD}){{0,9}}\b"
+_NUMBER_WORDS = re.compile(rf"{_RUN_OF_WORDS}(?=[ -]{_COUNTED})")
 
 
 def plain(text: str) -> str:
@@ -76,6 +75,11 @@ def plain(text: str) -> str:
     lines = (" ".join(line.split()) for line in text.splitlines())
     text = "\n".join(line for line in lines if line)
     return _NUMBER_WORDS.sub(_in_digits, text)
+
+
+def with_digits(text: str, counted: str) -> str:
+    """A plain text with digits for number words before one of the things in a pattern: "sixty times"."""
+    return re.sub(rf"{_RUN_OF_WORDS}(?=[ -](?:{counted}))", _in_digits, text)
 
 
 def final_part(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["length", "speed", "time", "acceleration", "bare", "label", "other"]
+Kind = Literal["length", "speed", "time", "acceleration", "bare", "label", "other", "asked"]
 
 _NUMBER = re.compile(r"[0-9](?:[0-9.,]*[0-9])?(?:e[+-]?[0-9]{1,3}(?![0-9a-z]))?")
 _METRES = {

@@ -14,6 +14,7 @@ from st_vlm.errors import InputError
 from st_vlm.questions.answers import (
     DIRECTION_RELATIONS,
     SIGNED_UNITS,
+    YES_NO,
     Answer,
     Choice,
     ClockHour,
@@ -23,10 +24,11 @@ from st_vlm.questions.answers import (
     Quantity,
 )
 from st_vlm.questions.choices import chosen, named, yes_option
-from st_vlm.questions.forms import task_form
+from st_vlm.questions.forms import REASONING_TASKS, task_form
 from st_vlm.questions.further_readings import read_acceleration, read_count, read_duration, read_position
 from st_vlm.questions.normalize import final_part, plain
 from st_vlm.questions.quantities import read_quantity
+from st_vlm.questions.reasoning_readings import read_amount, read_team, read_yes_no
 from st_vlm.questions.times import read_hour, time_pairs
 
 PARSER_VERSION = 1
@@ -60,6 +62,8 @@ def parse_answer(task: str, text: str, question: str | None = None) -> Answer | 
         InputError: An unknown task. Never because of the text.
     """
     form = task_form(task)
+    if task in REASONING_TASKS:
+        return parse_conclusion(task, text, question)
     if form.answer is Quantity:
         # Of two objects one may stand and their distance be anything.
         return parse_quantity(text, form.unit, question, still=form.marks < 2)
@@ -100,6 +104,23 @@ def parse_quantity(text: str, unit: str, question: str | None = None, still: boo
     if value is None or not math.isfinite(value) or (value < 0 and unit not in SIGNED_UNITS):
         return None
     return Quantity(value, unit)
+
+
+def parse_conclusion(task: str, text: str, question: str | None = None) -> Quantity | Choice | None:
+    """The answer of a reasoning task: what the last sentence says that answers at all.
+
+    Amounts may be in any unit of their kind ("11 days 5 hours", "about 60x", "0.3 MJ"); yes and no may be said or
+    stated ("it would not exceed the limit"); a team may be named by the colour of its player, given the question.
+    """
+    form = task_form(task)
+    text, refused = _answering_part(text, keep_sentences=True)
+    if form.answer is Quantity:
+        value = read_amount(text, form.unit, only_explicit=refused)
+        return Quantity(value, form.unit) if value is not None and math.isfinite(value) and value >= 0 else None
+    if refused:
+        return None
+    option = read_yes_no(task, text) if form.options == YES_NO else read_team(text, plain(question or ""))
+    return None if option is None else Choice(option)
 
 
 def parse_count(text: str) -> Count | None:

@@ -66,8 +66,6 @@ _IN_THE_VIDEO = (
     "closest_approach",
     "time_to_distance",
 )
-# In all, and held out among them.
-LEAST_PHRASINGS = {"questions": (20, 6), "answers": (10, 3)}
 _OBJECTS = {0: (), 1: ("object",), 2: ("first", "second")}
 _RELATIONS = {"same": "the same direction", "different": "different directions"}
 
@@ -210,7 +208,7 @@ def parse_phrasings(task: str, text: str, file_name: str) -> Phrasings:
     """A phrasing file's text, checked phrase by phrase.
 
     Raises:
-        InputError: Not the form described above, fewer phrasings than `LEAST_PHRASINGS`, a name or a wording that
+        InputError: Not the form described above, fewer phrasings than its form asks for, a name or a wording that
             occurs twice (held out or not), or a placeholder that is unknown to the task, missing, or has a format;
             the sentence names the file and the line.
     """
@@ -220,7 +218,7 @@ def parse_phrasings(task: str, text: str, file_name: str) -> Phrasings:
     held_out = _sections(top["held_out"], ("questions", "answers"), file_name)
     names: dict[str, int] = {}
     found: dict[str, tuple[Phrase, ...]] = {}
-    for kind, (least, least_held_out) in LEAST_PHRASINGS.items():
+    for kind, (least, least_held_out) in (("questions", form.least_questions), ("answers", form.least_answers)):
         rules, wordings = _placeholders(task, form, kind), {}
         ordinary = _section(task, kind, top[kind], rules, names, wordings, file_name)
         held = _section(task, kind, held_out[kind], rules, names, wordings, file_name)
@@ -285,7 +283,9 @@ def _check_placeholders(text: str, kind: str, rules: tuple[set[str], set[str]], 
 
 def _placeholders(task: str, form: TaskForm, kind: str) -> tuple[set[str], set[str]]:
     """Names a phrase may use, with their capitalised forms, and those it must use."""
-    asked = {*_OBJECTS[form.marks], "when", *form.states}
+    asked = {*_OBJECTS[form.marks], "when", *form.states, *form.names}
+    if form.shows:
+        return _reasoning_placeholders(form, asked, kind)
     if kind == "questions":
         may = must = asked - {"when"} if "second" in form.states else asked
     else:
@@ -299,6 +299,18 @@ def _placeholders(task: str, form: TaskForm, kind: str) -> tuple[set[str], set[s
         }[form.answer]
         may = asked | must | ({"loser"} if "winner" in must else set())
     return may | {name.capitalize() for name in may if name in _CAPITALISED}, must
+
+
+def _reasoning_placeholders(form: TaskForm, asked: set[str], kind: str) -> tuple[set[str], set[str]]:
+    """As `_placeholders`; a written-out answer must show each of its steps, and may repeat their results."""
+    if kind == "questions":
+        may = must = asked
+    else:
+        must = {*form.shows, *(form.names if form.marks == 1 else ())}
+        results = {name.removesuffix("_sum") for name in form.shows if name.endswith("_sum")}
+        pair = {"faster", "slower", "fast", "slow"} if form.marks == 2 else set()
+        may = asked | must | results | pair | ({"not"} if "yes" in must else set())
+    return may | {name.capitalize() for name in may}, must
 
 
 _CAPITALISED = ("object", "first", "when", "winner")

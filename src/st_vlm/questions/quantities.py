@@ -56,7 +56,7 @@ def read_quantity(text: str, unit: str, only_explicit: bool = False) -> float | 
     """
     kind = _KINDS[unit]
     numerals = find_numerals(text, accelerations=kind == "acceleration")
-    candidates = _candidates(text, numerals, kind)
+    candidates = stated_values(text, numerals, kind)
     if main := [value for value, aside in candidates if not aside]:
         return main[-1]
     if not only_explicit and kind in ("length", "speed") and _says_still(text, numerals):
@@ -68,7 +68,7 @@ def read_quantity(text: str, unit: str, only_explicit: bool = False) -> float | 
     return None
 
 
-def _candidates(text: str, numerals: Sequence[Numeral], kind: Kind) -> list[tuple[float, bool]]:
+def stated_values(text: str, numerals: Sequence[Numeral], kind: str) -> list[tuple[float, bool]]:
     """Values with a unit of the kind, scaled, and whether each is said aside (in parentheses, or about a thing)."""
     found: list[tuple[float, bool]] = []
     i = 0

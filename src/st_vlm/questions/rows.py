@@ -14,9 +14,11 @@ import pyarrow as pa
 from st_vlm.errors import InputError
 from st_vlm.kinematics.poses import invert, transform
 from st_vlm.questions.answers import Answer, Interval, to_target
+from st_vlm.questions.chains.wording import render_chain
 from st_vlm.questions.clips import Clip
 from st_vlm.questions.forms import task_form
 from st_vlm.questions.phrasing import load_phrasings, phrase_fields, render_answer, render_question
+from st_vlm.questions.reasoning import REASONING_TYPE, Reasoning
 from st_vlm.questions.tasks import Candidate
 from st_vlm.recordings.categories import noun
 
@@ -87,6 +89,7 @@ ROW_SCHEMA = pa.schema(
                 ]
             ),
         ),
+        ("reasoning", REASONING_TYPE),
         ("phrasing", pa.struct([("question", _STRING), ("answer", _STRING)])),
         ("quality", pa.struct([("expected_error", _FLOAT)])),
         ("source_frames", pa.list_(_STRING)),
@@ -160,13 +163,15 @@ def question_columns(clip: Clip, candidate: Candidate, number: int, seed: int) -
     }
     span = {"start": round(candidate.start_s, 3), "end": round(candidate.end_s, 3)}
     colours = [marked.colour for marked in clip.objects]
+    chain = candidate.reasoning
     return {
         "id": question_id,
         "task": candidate.task,
         "target": to_target(candidate.answer),
         "span": span,
         "asked": asked,
-        **worded(question_id, candidate.task, candidate.answer, asked, span, colours, seed),
+        "reasoning": None if chain is None else chain.to_column(),
+        **worded(question_id, candidate.task, candidate.answer, asked, span, colours, seed, reasoning=chain),
     }
 
 
@@ -179,6 +184,7 @@ def worded(
     colours: Sequence[str],
     seed: int,
     held_out: bool = False,
+    reasoning: Reasoning | Mapping | None = None,
 ) -> dict:
     """The columns `question`, `answer`, `messages` and `phrasing`: all that depends on the wording.
 
@@ -190,14 +196,18 @@ def worded(
         colours: Of all marks of the clip; the only one is called "the object".
         seed: Of the build.
         held_out: Draw from the wordings that are held out of training.
+        reasoning: Of a reasoning task: the chain, or the row's column of it.
     """
     asking, answering = load_phrasings(task).pick(random.Random(f"{seed}/{question_id}"), held_out)
     stated = Interval(span["start"], span["end"]) if asked["states_span"] else None
     named = [None if len(colours) == 1 else colours[k] for k in asked["objects"]]
     states = {name: asked[name] for name in task_form(task).states}
     fields = phrase_fields(task, named, stated, **states)
-    question = render_question(asking, fields)
-    text = render_answer(answering, answer, fields)
+    if reasoning is None:
+        question, text = render_question(asking, fields), render_answer(answering, answer, fields)
+    else:
+        chain = reasoning if isinstance(reasoning, Reasoning) else Reasoning.from_column(reasoning)
+        question, text = render_chain(asking, answering, chain, answer, fields)
     return {
         "question": question,
         "answer": text,

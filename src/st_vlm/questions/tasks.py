@@ -18,6 +18,7 @@ from st_vlm.questions.answers import Answer, Choice, ClockHour, Interval, Quanti
 from st_vlm.questions.clips import Clip
 from st_vlm.questions.measuring import farther, relation
 from st_vlm.questions.parts import DIFFERENT, NONE, SAME, first_that, half_second_parts
+from st_vlm.questions.reasoning import Reasoning
 from st_vlm.questions.sightings import whole_tenths
 from st_vlm.questions.turns import asked_hour, asked_runs
 from st_vlm.recordings.categories import noun
@@ -43,6 +44,7 @@ class Candidate:
         mixed: Whether a comparison is between objects of different nouns.
         static: Whether a single object stands still.
         reversed_winner: Whether the faster of two travels the shorter distance over the clip.
+        reasoning: The chain that leads to the answer of a reasoning task.
     """
 
     task: str
@@ -58,6 +60,7 @@ class Candidate:
     mixed: bool = False
     static: bool = False
     reversed_winner: bool = False
+    reasoning: Reasoning | None = None
 
 
 def traveled_distance(clip: Clip, rng: np.random.Generator) -> list[Candidate]:
