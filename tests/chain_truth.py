@@ -1,4 +1,4 @@
-"""Chains of reasoning once more, for tests: a calculator, the file of the table, raw tracks; nothing of the package."""
+"""Chains of reasoning once more, for tests: a calculator, the file of the table, raw tracks; no code of ours."""
 
 import re
 from fractions import Fraction
