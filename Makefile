@@ -15,7 +15,7 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -m "not slow and not gpu and not network"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu and not network"
 
 test-slow: .venv/installed
 	$(BIN)/pytest -m "slow and not gpu and not network"

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from st_vlm.errors import InputError
+from st_vlm.video.decoding import read_frames
 from st_vlm.video.encoding import Fitter, fit_size, write_video
 
 TIMES = np.array([0.0, 0.46, 1.02, 1.5, 2.04, 2.47])
@@ -81,3 +82,18 @@ def test_fit_size(size, limit, fitted):
     frame = np.zeros((size[1], size[0], 3), np.uint8)
     picture = Fitter(fitted)(frame)
     assert (picture.width, picture.height) == fitted
+
+
+def test_small_clips_have_the_same_bytes_every_time(tmp_path):
+    """Decoding between the encodings fills the memory that is used again."""
+    rng = np.random.default_rng(0)
+    path = np.linspace(0, 60, 24)
+    scene = np.clip(np.cumsum(rng.normal(0, 6, (96, 240, 3)), axis=1) + 120, 0, 255).astype(np.uint8)
+    frames = [scene[:, int(x) : int(x) + 160] for x in path]
+    write_video(tmp_path / "first.mp4", frames, np.arange(24) * 0.5)
+    stored = []
+    for k in range(100):
+        again = read_frames(tmp_path / "first.mp4")[::-1]
+        write_video(tmp_path / "again.mp4", again, np.arange(24) * 0.5)
+        stored.append((tmp_path / "again.mp4").read_bytes())
+        assert stored[-1] == stored[0], k
