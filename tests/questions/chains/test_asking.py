@@ -119,10 +119,15 @@ def test_the_legs_of_a_path_with_a_turn():
     )
 
 
-def test_people_break_no_speed_limits(made):
+def test_people_break_no_speed_limits_and_only_people_play_for_a_team(made):
+    asked = {}
     for _, row in made:
-        if FAMILIES[row["task"]].vehicles_only:
-            assert row["marks"][row["asked"]["objects"][0]]["category"] not in ("pedestrian", "player")
+        kinds = {row["marks"][k]["category"] for k in row["asked"]["objects"]}
+        asked.setdefault(row["task"], set()).update(kinds)
+    people = {"pedestrian", "player"}
+    assert asked["faster_team"] <= people
+    assert not (asked["over_speed_limit"] | asked["stopping_distance"]) & people
+    assert asked["catching_up"] - people
 
 
 @pytest.mark.parametrize("task", REASONING_TASKS)

@@ -75,7 +75,8 @@ def choose(
 def _asked(family: Family, clip: Clip, objects: tuple[int, ...], draw: random.Random) -> Candidate | None:
     """The question of a family about an object, or about a pair in an order of naming that is drawn."""
     first = clip.objects[objects[0]]
-    if family.vehicles_only and is_person(first.track.category):
+    people = [is_person(clip.objects[k].track.category) for k in objects]
+    if (family.kinds == "people" and not all(people)) or (family.kinds == "vehicles" and any(people)):
         return None
     if len(objects) == 2:
         common = _common_span(clip, objects)

@@ -62,7 +62,7 @@ class Family:
         conclude: The answer from all numbers of the chain, or None where it would be too close, too small or odd.
         topics: What is known.
         supposes: Numbers and words that the question itself supposes.
-        vehicles_only: Whether people are left out.
+        kinds: Of objects that are asked about: `any`, or only `people` or what is none (`vehicles`).
     """
 
     task: str
@@ -71,7 +71,7 @@ class Family:
     conclude: Callable[[Numbers], Answer | None]
     topics: tuple[Topic, ...] = ()
     supposes: tuple[str, ...] = ()
-    vehicles_only: bool = False
+    kinds: Literal["any", "people", "vehicles"] = "any"
 
 
 def _quantity(name: str, unit: str, least: float = LEAST_VALUE) -> Callable[[Numbers], Answer | None]:
@@ -134,7 +134,7 @@ FAMILIES: dict[str, Family] = {
             _times_slower,
             (_MOVER,),
         ),
-        Family("faster_team", "two", _SPEEDS, _team_of_faster, supposes=("first_team", "second_team")),
+        Family("faster_team", "two", _SPEEDS, _team_of_faster, supposes=("first_team", "second_team"), kinds="people"),
         Family("path_length", "legs", (), _quantity("length", "m")),
         Family(
             "over_speed_limit",
@@ -142,7 +142,7 @@ FAMILIES: dict[str, Family] = {
             (_SPEED,),
             _is_above("speed", "limit_kmh"),
             (Topic("speed_limits", "place", "limit_kmh", "near"),),
-            vehicles_only=True,
+            kinds="vehicles",
         ),
         Family(
             "race_time",
@@ -177,7 +177,7 @@ FAMILIES: dict[str, Family] = {
                 Topic("decelerations", "surface", "surface_ms2"),
                 Topic("reaction_times", "reaction_name", "reaction_s", "same"),
             ),
-            vehicles_only=True,
+            kinds="vehicles",
         ),
         Family(
             "catching_up",
