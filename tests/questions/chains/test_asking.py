@@ -15,7 +15,6 @@ from st_vlm.errors import InputError
 from st_vlm.evaluation.controls.stored import read_recording
 from st_vlm.questions.answers import Quantity
 from st_vlm.questions.chains import answer_again
-from st_vlm.questions.chains.families import FAMILIES
 from st_vlm.questions.forms import REASONING_TASKS, TASK_GROUPS, TASKS, from_target, task_names
 from st_vlm.questions.measuring import row_motions, true_answer
 from st_vlm.questions.motion import span_motion
