@@ -12,7 +12,8 @@ from st_vlm.evaluation.loading import BenchQuestion
 from st_vlm.evaluation.scoring import hours_apart, iou, is_right, score
 from st_vlm.questions.answers import Choice, ClockHour, Interval, Quantity
 from st_vlm.questions.forms import TASKS
-from st_vlm.questions.phrasing import load_phrasings, phrase_fields, render_answer, render_question
+from st_vlm.questions.phrasing import phrase_fields, render_answer, render_question
+from st_vlm.questions.phrasing_files import load_phrasings
 
 
 def questions(task, *truths):

@@ -17,11 +17,11 @@ from st_vlm.questions.phrasing import (
     CONVENTIONS,
     Phrase,
     Phrasings,
-    load_phrasings,
     phrase_fields,
     render_answer,
     render_question,
 )
+from st_vlm.questions.phrasing_files import load_phrasings
 from st_vlm.video.marks import COLOURS
 
 PROMPTS = Path(__file__).parent / "snapshots" / "prompts.txt"

@@ -3,7 +3,8 @@
 import pytest
 
 from st_vlm.errors import InputError
-from st_vlm.questions.phrasing import Phrase, parse_phrasings
+from st_vlm.questions.phrasing import Phrase
+from st_vlm.questions.phrasing_files import parse_phrasings
 
 
 def phrasing_file(questions=14, answers=7, held_out_questions=6, held_out_answers=3):

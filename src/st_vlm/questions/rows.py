@@ -17,7 +17,8 @@ from st_vlm.questions.answers import Answer, Interval, to_target
 from st_vlm.questions.chains.wording import render_chain
 from st_vlm.questions.clips import Clip
 from st_vlm.questions.forms import task_form
-from st_vlm.questions.phrasing import load_phrasings, phrase_fields, render_answer, render_question
+from st_vlm.questions.phrasing import phrase_fields, render_answer, render_question
+from st_vlm.questions.phrasing_files import load_phrasings
 from st_vlm.questions.reasoning import REASONING_TYPE, Reasoning
 from st_vlm.questions.tasks import Candidate
 from st_vlm.recordings.categories import noun

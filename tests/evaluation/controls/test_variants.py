@@ -18,7 +18,7 @@ from st_vlm.evaluation.scoring import score
 from st_vlm.kinematics.projection import project_boxes
 from st_vlm.questions.forms import TASKS, from_target
 from st_vlm.questions.measuring import true_answer
-from st_vlm.questions.phrasing import load_phrasings
+from st_vlm.questions.phrasing_files import load_phrasings
 from st_vlm.recordings import Camera
 from st_vlm.recordings.categories import is_person
 from st_vlm.video.decoding import probe, read_frames

@@ -19,7 +19,7 @@ from st_vlm.questions.forms import REASONING_TASKS, TASK_GROUPS, TASKS, from_tar
 from st_vlm.questions.measuring import row_motions, true_answer
 from st_vlm.questions.motion import span_motion
 from st_vlm.questions.parsing import parse_answer
-from st_vlm.questions.phrasing import load_phrasings
+from st_vlm.questions.phrasing_files import load_phrasings
 from st_vlm.questions.rows import worded
 from st_vlm.recordings import open_recordings
 

@@ -12,7 +12,8 @@ from st_vlm.questions.chains.solving import measure, solve
 from st_vlm.questions.chains.wording import render_chain
 from st_vlm.questions.forms import REASONING_TASKS
 from st_vlm.questions.motion import span_motion
-from st_vlm.questions.phrasing import load_phrasings, phrase_fields
+from st_vlm.questions.phrasing import phrase_fields
+from st_vlm.questions.phrasing_files import load_phrasings
 from st_vlm.questions.reasoning import Given
 
 PROMPTS = Path(__file__).parents[1] / "snapshots" / "reasoning_prompts.txt"
