@@ -167,8 +167,10 @@ class STKit(datasets.GeneratorBasedBuilder):
 
     def _build(self, folder: Path) -> tuple[str, ...]:
         """Build into the cache's folder, and return a sentence for every recording that was left out."""
-        report = build(self.config.settings(), folder, num_proc=self.config.build_proc)
-        if guessed := [task for task, *_ in above_goal(report.balance["shares"].get("train", {}))]:
+        settings = self.config.settings()
+        report = build(settings, folder, num_proc=self.config.build_proc)
+        guessed = [task for task, *_ in above_goal(report.balance["shares"].get("train", {}))]
+        if guessed and settings.balance != "none":
             logger.warning(
                 "The set is too small to be balanced in full; guessing scores more than it should on %s (see %s).",
                 ", ".join(dict.fromkeys(guessed)),
@@ -188,8 +190,8 @@ class STKit(datasets.GeneratorBasedBuilder):
         untouched = STKitConfig(name=self.config.name, data_dir=self.config.data_dir).settings()
         if settings != untouched:
             raise InputError(
-                f"{folder} is built already, so seed, cameras, tasks and num_recordings change nothing there. "
-                "Leave them out, or give the folder of the recordings."
+                f"{folder} is built already, so seed, cameras, tasks, num_recordings, balance, video and "
+                "source_options change nothing there. Leave them out, or give the folder of the recordings."
             )
 
 

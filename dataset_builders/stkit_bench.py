@@ -19,7 +19,7 @@ from st_vlm.dataset_builders.stkit import STKit
 from st_vlm.bench.building import build_bench, refuse_other_questions
 from st_vlm.bench.manifest import Manifest, load_manifest
 from st_vlm.building.code import code_hash
-from st_vlm.building.settings import BUILD_FILE
+from st_vlm.errors import InputError
 from st_vlm.recordings import source_names
 
 logger = logging.getLogger(__name__)
@@ -71,9 +71,6 @@ class STKitBench(STKit):
         return report.failures
 
     def _check_built(self, folder: Path) -> None:
-        manifest = self.config.frozen()
-        wanted = manifest.part(self.config.name).questions
-        refuse_other_questions(folder, {q: h for of in wanted.values() for q, h in of.items()}, manifest.name)
-
-    def _is_built(self) -> bool:
-        return self.config.data_dir is not None and (Path(self.config.data_dir) / BUILD_FILE).is_file()
+        if not self.config.video:
+            raise InputError(f"{folder} is built already, so video=False changes nothing there: leave it out.")
+        refuse_other_questions(folder, self.config.frozen(), self.config.name, str(folder))

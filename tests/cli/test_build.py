@@ -1,6 +1,7 @@
 """`st-vlm build` as its users run it."""
 
 import json
+import re
 
 import pyarrow.parquet as pq
 import pytest
@@ -95,6 +96,9 @@ def test_a_source_too_small_for_balance_is_refused_with_what_is_missing_and_buil
     assert "moving_direction has" in err
     assert "none about 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 o'clock" in err
     assert "--balance partial" in err
+    assert '`balance="partial"` in Python' in err
+    # Of a task of which nothing was found, nothing "could be guessed".
+    assert re.search(r"direction_timestamp has 0, none about", err)
     assert not (tmp_path / "built").exists()
     # No image is read again: the shards are there.
     for image in two_scenes.rglob("*.jpg"):

@@ -122,16 +122,14 @@ def load_manifest(path: str | os.PathLike | None = None) -> Manifest:
         found = json.loads(text)
         if found["format"] != _FORMAT:
             raise InputError(f"{where} has format {found['format']}; this st-vlm reads format {_FORMAT}.")
-        parts = tuple(
-            Part(str(part["source"]), int(part["seed"]), dict(part["options"]), _questions(part["questions"]))
-            for part in found["parts"]
-        )
-        manifest = Manifest(str(found["name"]), int(found["version"]), parts, str(found["sha256"]))
+        parts = tuple(_part(part) for part in found["parts"])
+        manifest = Manifest(_text(found["name"]), _whole(found["version"]), parts, _text(found["sha256"]))
     except OSError as error:
         raise InputError(f"{where} cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         missing = f" (no {error})" if isinstance(error, KeyError) else ""
         raise InputError(f"{where} is not a manifest of a benchmark{missing}.") from None
+    _refuse_doubles(manifest, where)
     if combined(manifest.hashes) != manifest.sha256:
         raise InputError(f"{where} does not match its own SHA-256: it was changed after it was frozen.")
     return manifest
@@ -141,7 +139,7 @@ def save_manifest(manifest: Manifest, path: str | os.PathLike) -> None:
     """Write a manifest, whole or not at all.
 
     Raises:
-        InputError: The file cannot be written.
+        InputError: The file cannot be written, or is there and no manifest.
     """
     content = {
         "format": _FORMAT,
@@ -154,6 +152,7 @@ def save_manifest(manifest: Manifest, path: str | os.PathLike) -> None:
         ],
     }
     path = Path(path)
+    refuse_other_file(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -163,8 +162,52 @@ def save_manifest(manifest: Manifest, path: str | os.PathLike) -> None:
         raise InputError(f"The manifest cannot be written to {path}: {error.strerror}.") from None
 
 
-def _questions(found: Mapping) -> dict[str, dict[str, str]]:
-    return {str(recording): {str(q): str(h) for q, h in of.items()} for recording, of in found.items()}
+def refuse_other_file(path: str | os.PathLike) -> None:
+    """Refuse to write a manifest in the place of anything but an earlier one.
+
+    Raises:
+        InputError: There is something else, or no folder to write in.
+    """
+    path = Path(path)
+    if path.is_dir() or not path.parent.is_dir():
+        raise InputError(f"The manifest cannot be written to {path}: give a file in a folder that exists.")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"format": None, "sha256": None}
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not {"format", "sha256"} <= found.keys():
+        raise InputError(f"{path} exists already and is no manifest: choose another file.")
+
+
+def _part(found: Mapping) -> Part:
+    """A part as the file has it. Raises TypeError, ValueError or KeyError for anything else."""
+    questions = {
+        _text(recording): {_text(question): _text(digest) for question, digest in of.items()}
+        for recording, of in found["questions"].items()
+    }
+    if not any(questions.values()) or not isinstance(found["options"], dict):
+        raise ValueError
+    return Part(_text(found["source"]), _whole(found["seed"]), found["options"], questions)
+
+
+def _text(found: object) -> str:
+    if not isinstance(found, str):
+        raise TypeError
+    found.encode()  # Half a surrogate pair is no text.
+    return found
+
+
+def _whole(found: object) -> int:
+    if type(found) is not int or found < 0:
+        raise ValueError
+    return found
+
+
+def _refuse_doubles(manifest: Manifest, where: str) -> None:
+    sources = [part.source for part in manifest.parts]
+    questions = sum(len(of) for part in manifest.parts for of in part.questions.values())
+    if len(set(sources)) < len(sources) or len(manifest.hashes) < questions:
+        raise InputError(f"{where} has a source or a question twice: it is not a manifest that st-vlm freeze wrote.")
 
 
 def _rounded(value: object) -> object:

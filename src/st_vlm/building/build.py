@@ -8,7 +8,7 @@ bytes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from st_vlm.building.plan import RESULT, Plan, WorkFolder, make_plan, no_camera
 from st_vlm.building.settings import BUILD_FILE, BuildSettings
 from st_vlm.building.worker import told_of_a_full_disk, write_shards
 from st_vlm.errors import InputError
+
+# Of a finished folder and the sentences for the recordings that could not be used; raises InputError to refuse it.
+Check = Callable[[Path, Sequence[str]], None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def build(
     settings: BuildSettings,
     out: str | os.PathLike,
     num_proc: int = 1,
-    check: Callable[[Path], None] | None = None,
+    check: Check | None = None,
 ) -> BuildReport:
     """Build a dataset folder that stock `datasets` loads.
 
@@ -58,7 +61,7 @@ def build(
         settings: What to build.
         out: The folder; it must not exist yet, or be empty.
         num_proc: Worker processes; the bytes do not depend on it.
-        check: Called with the finished folder before it gets its name; what it raises leaves no folder behind.
+        check: Called with the finished folder before it gets its name; where it raises InputError, nothing is left.
 
     Raises:
         InputError: `out` holds something, the source cannot be opened, no recording gave a question, the set is to be
@@ -96,12 +99,12 @@ def free_folder(out: str | os.PathLike) -> Path:
 
 
 def finish(
-    work: WorkFolder, plan: Plan, settings: BuildSettings, out: Path, check: Callable[[Path], None] | None = None
+    work: WorkFolder, plan: Plan, settings: BuildSettings, out: Path, check: Check | None = None
 ) -> BuildReport:
     """Make the wanted folder from the shards, and remove the work folder.
 
     Raises:
-        InputError: No recording gave a question.
+        InputError: No recording gave a question, the set cannot be balanced in full as wanted, or `check` refuses it.
     """
     failed = [(job, work.failure(job)) for job in plan.jobs]
     failures = (*plan.failures, *(f"{job.recording} ({job.camera}): {why}" for job, why in failed if why is not None))
@@ -111,7 +114,11 @@ def finish(
         work.remove()
         raise InputError(sentence)
     if check is not None:
-        check(work.path / RESULT)
+        try:
+            check(work.path / RESULT, failures)
+        except InputError:
+            work.remove()
+            raise
     if out.exists():
         out.rmdir()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -150,6 +157,8 @@ def why_nothing(settings: BuildSettings, plan: Plan, failures: tuple[str, ...]) 
         return f"Nothing can be asked about {place}. {failures[0]}{more}"
     if plan.without_images and not plan.jobs:
         return no_camera(settings, plan.without_images[0])
+    if settings.questions:
+        return f"{place} asks none of the {len(settings.questions)} wanted questions (first: {settings.questions[0]})."
     return (
         f"Nothing can be asked about {place}: no object is seen for 2 s in a clip of 3 s or more and clearly moves or "
         "clearly stands."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import st_vlm
 
-_FOLDERS = ("building", "kinematics", "questions", "recordings", "video")
+_FOLDERS = ("balance", "building", "evaluation", "kinematics", "questions", "recordings", "video")
 
 
 @cache

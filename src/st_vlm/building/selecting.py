@@ -124,7 +124,8 @@ def select(shards: Sequence[Shard], settings: BuildSettings) -> Selection:
         raise InputError(
             f"A balanced set needs at least {LEAST_OF_A_TASK} questions of every task that guessing does not answer. "
             f"Missing: {'; '.join(missing)}. Add recordings (simulated ones have every turn and speed), ask fewer "
-            "tasks, or build what there is with --balance partial; the finished shards are kept for that."
+            'tasks, or build what there is with --balance partial (`balance="partial"` in Python); the finished '
+            "shards are kept for that."
         )
     return Selection(rows, report)
 
@@ -144,7 +145,7 @@ def what_is_missing(
     for of_split in report["n"].values():
         left.update(of_split)
     missing = [
-        f"{task} has {left[task]} ({found[task]} were found, the others could be guessed){_absent(task, hours)}"
+        f"{task} has {left[task]}{_guessed(found[task] - left[task])}{_absent(task, hours)}"
         for task in tasks
         if task in TASKS and left[task] < LEAST_OF_A_TASK
     ]
@@ -155,6 +156,10 @@ def what_is_missing(
             if report["n"][split][task] >= LEAST_OF_A_TASK and task in tasks
         ]
     return missing
+
+
+def _guessed(count: int) -> str:
+    return f" ({count} more were found, but could be guessed)" if count else ""
 
 
 def _absent(task: str, hours: Set[tuple[str, int | None]]) -> str:

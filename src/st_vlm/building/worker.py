@@ -98,8 +98,13 @@ def told_of_a_full_disk(work: WorkFolder, plan: Plan) -> Iterator[None]:
 
 
 @contextmanager
-def told_of_a_killed_worker() -> Iterator[None]:
+def told_of_a_killed_worker(
+    advice: str = "Finished shards are kept: run the same command again to go on",
+) -> Iterator[None]:
     """Turn a process pool's error into a sentence that says what to do.
+
+    Args:
+        advice: The sentence's second half, up to what memory is told of.
 
     Raises:
         InputError: A worker of the pool was killed.
@@ -108,8 +113,8 @@ def told_of_a_killed_worker() -> Iterator[None]:
         yield
     except BrokenProcessPool:
         raise InputError(
-            "A worker process was killed, perhaps for want of memory. Finished shards are kept: run the same command "
-            "again to go on, with a smaller --num-proc if memory was short."
+            f"A worker process was killed, perhaps for want of memory. {advice}, with a smaller --num-proc if memory "
+            "was short."
         ) from None
 
 

@@ -10,10 +10,10 @@ from typing import Literal
 
 from st_vlm.bench.building import build_bench
 from st_vlm.bench.freezing import freeze
-from st_vlm.bench.manifest import load_manifest, save_manifest
+from st_vlm.bench.manifest import load_manifest, refuse_other_file, save_manifest
 from st_vlm.building.settings import BuildSettings
+from st_vlm.cli.build import tell_left_out
 from st_vlm.cli.output import print_table, say
-from st_vlm.errors import InputError
 from st_vlm.questions.forms import ALL_TASKS
 
 
@@ -39,6 +39,8 @@ def bench(
         print(json.dumps(facts | {"rows": counts, "clips": report.clips}, indent=2))
     else:
         print_table(["task", "questions"], [[task, count] for task, count in counts.items()])
+    for sentence in report.failures:
+        say(f"st-vlm: {sentence}")
     say(
         f"{frozen.name}, version {frozen.version}: {sum(counts.values())} questions on {report.clips} clips in {out}, "
         f"as frozen (SHA-256 {frozen.sha256[:12]})."
@@ -55,17 +57,19 @@ def freeze_bench(
     fewer: bool,
     num_proc: int,
 ) -> int:
-    """Choose a benchmark's questions, write their manifest and return the exit code 0.
+    """Choose a benchmark's questions, write their manifest and return the exit code: 0, or 1 where some recordings
+    were left out.
 
     Raises:
         InputError: The questions are too few, or the file cannot be written.
     """
-    if out.is_dir() or not out.parent.is_dir():
-        raise InputError(f"The manifest cannot be written to {out}: give a file in a folder that exists.")
-    manifest = freeze(name, sources, a_task, version, fewer, num_proc)
+    refuse_other_file(out)
+    found = freeze(name, sources, a_task, version, fewer, num_proc)
+    manifest = found.manifest
     save_manifest(manifest, out)
     # Ids end in `-{task}-{number}`.
     count = Counter(question.rpartition("-")[0].rpartition("-")[2] for question in manifest.hashes)
     print_table(["task", "questions"], [[task, count[task]] for task in ALL_TASKS if count[task]])
     say(f"{len(manifest.hashes)} questions of {manifest.name} are frozen in {out} (SHA-256 {manifest.sha256[:12]}).")
-    return 0
+    tell_left_out(found.without_images, found.failures, sources[0].video)
+    return 1 if found.failures else 0

@@ -53,7 +53,7 @@ def run_build(
         print(json.dumps(facts, indent=2))
     else:
         _print(report, settings)
-    _tell(report.without_images, report.failures, settings)
+    tell_left_out(report.without_images, report.failures, settings.video)
     say(f"{sum(sum(tasks.values()) for tasks in report.counts.values())} questions on {report.clips} clips in {out}.")
     return 1 if report.failures else 0
 
@@ -88,7 +88,7 @@ def run_dry(settings: BuildSettings, form: Literal["table", "json"]) -> int:
         print(json.dumps(asdict(found), indent=2))
     else:
         print_table(["task", "questions"], [[task, f"~ {count}"] for task, count in found.questions.items()])
-    _tell(found.without_images, found.failures, settings)
+    tell_left_out(found.without_images, found.failures, settings.video)
     say(
         f"{found.recordings} recordings, {found.shards} with their cameras, {found.sampled} of them looked at. "
         f"Expected: about {sum(found.questions.values())} questions before balancing on {found.clips} clips, "
@@ -103,8 +103,9 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _tell(without_images: Sequence[str], failures: Sequence[str], settings: BuildSettings) -> None:
-    what = "images" if settings.video else "calibrated camera"
+def tell_left_out(without_images: Sequence[str], failures: Sequence[str], video: bool) -> None:
+    """Say which recordings gave nothing: those without images (or camera, without video), and those that failed."""
+    what = "images" if video else "calibrated camera"
     for recording in without_images[:3]:
         say(f"st-vlm: {recording} has no {what} and gave no clips.")
     if len(without_images) > 3:

@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 done but some items failed (listed at the end), 2 refused 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -232,6 +231,9 @@ def freeze(
     per_task: Annotated[int, typer.Option(min=1, help="Questions of each of the seven tasks.")] = 200,
     fewer: Annotated[bool, typer.Option("--fewer", help="Take what there is where a task has not so many.")] = False,
     num_proc: Annotated[int, typer.Option(min=1, help="Worker processes; the result does not depend on it.")] = 1,
+    video: Annotated[
+        bool, typer.Option(help="For builds with clips; without, also logs that have no images, for builds without.")
+    ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Seed of clips, marks, words and choice.")] = 0,
     num_recordings: Annotated[
         int | None, typer.Option(min=1, help="How many recordings to simulate.", show_default=False)
@@ -247,8 +249,13 @@ def freeze(
     from st_vlm.building.settings import BuildSettings
     from st_vlm.cli.bench import freeze_bench
 
-    settings = BuildSettings(source, None if path is None else str(path), seed=seed)
-    settings = replace(settings, source_options=options | _source_options(option))
+    settings = BuildSettings(
+        source,
+        None if path is None else str(path),
+        seed=seed,
+        video=video,
+        source_options=options | _source_options(option),
+    )
     raise typer.Exit(freeze_bench(out, [settings], name, version, per_task, fewer, num_proc))
 
 

@@ -1,7 +1,7 @@
 """What baselines that never look score: fitted on training questions, told of the others.
 
-Above the best of them begins what a model has seen. `GOALS` are DEFINITIONS, "Balance": a published split on which a
-guess scores more teaches and rewards guessing.
+Above the best of them begins what a model has seen. `goal` follows DEFINITIONS, "Balance": a published split on
+which a guess scores more teaches and rewards guessing.
 """
 
 from __future__ import annotations
@@ -98,6 +98,6 @@ def report_rows(report: Mapping) -> tuple[list[str], list[list[object]]]:
     for task, name in pairs:
         found = [of.get(task, {}).get(name) for of in shares.values()]
         most = goals.get(task, {}).get(name)
-        cells = [None if share is None else round(100 * share, 1) for share in found]
+        cells = [None if share is None else 100 * share for share in found]
         rows.append([task, name, *cells, None if most is None else f"<= {100 * most:.0f}"])
     return columns, rows

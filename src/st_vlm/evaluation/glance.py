@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -12,8 +13,9 @@ import pyarrow.parquet as pq
 
 from st_vlm.errors import InputError
 from st_vlm.evaluation.loading import SPLITS
-from st_vlm.questions.answers import Answer
-from st_vlm.questions.forms import from_target
+from st_vlm.questions.answers import Answer, Choice, Interval
+from st_vlm.questions.forms import from_target, task_form
+from st_vlm.video.marks import COLOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,6 @@ class Glance:
         nouns: Of the objects asked about, in the question's order.
         colours: Of their marks.
         start_s, end_s: The span that the question is about, in the clip's seconds.
-        clip_s: The clip's length.
         hour: The hour that the question states, if any.
         answer: The truth.
     """
@@ -35,7 +36,6 @@ class Glance:
     colours: tuple[str, ...]
     start_s: float
     end_s: float
-    clip_s: float
     hour: int | None
     answer: Answer
 
@@ -49,7 +49,6 @@ GLANCE_COLUMNS = (
     "task",
     "target",
     "span",
-    "timestamps",
     "asked",
     "marks.list.element.category",
     "marks.list.element.color",
@@ -60,33 +59,54 @@ def glance_of(row: Mapping) -> Glance:
     """The glance at a dataset row, of which `GLANCE_COLUMNS` suffice.
 
     Raises:
-        InputError: A target that does not fit the task, or an unknown task.
+        InputError: An unknown task, or a target, a span or objects that do not fit it.
     """
     asked, marks = row["asked"], row["marks"]
-    return Glance(
+    glance = Glance(
         task=row["task"],
         nouns=tuple(marks[k]["category"] for k in asked["objects"]),
         colours=tuple(marks[k]["color"] for k in asked["objects"]),
         start_s=row["span"]["start"],
         end_s=row["span"]["end"],
-        clip_s=row["timestamps"][-1],
         hour=asked["hour"],
         answer=from_target(row["task"], row["target"]),
     )
+    _refuse_unlike(glance)
+    return glance
+
+
+def _refuse_unlike(glance: Glance) -> None:
+    """Refuse a question whose columns do not fit together, such as an answer that is none of its objects."""
+    if not (math.isfinite(glance.duration_s) and glance.duration_s > 0):
+        raise InputError(f"A {glance.task} question cannot be about {glance.start_s} to {glance.end_s} s.")
+    form = task_form(glance.task)
+    if len(glance.nouns) != form.marks:
+        raise InputError(f"A {glance.task} question names {form.marks} marked objects, not {len(glance.nouns)}.")
+    if "hour" in form.states and glance.hour not in range(1, 13):
+        raise InputError(f"A {glance.task} question states an hour from 1 to 12, not {glance.hour}.")
+    answer = glance.answer
+    if isinstance(answer, Choice) and form.options == COLOURS and answer.option not in glance.colours:
+        raise InputError(f"The answer {answer.option} of a {glance.task} question is none of its objects' colours.")
+    # Rounded to tenths of a second, an interval may stick out of its span a little.
+    if isinstance(answer, Interval) and not glance.start_s - 1 < answer.start_s < answer.end_s < glance.end_s + 1:
+        raise InputError(f"The answer of a {glance.task} question lies outside the time that it is about.")
 
 
 def load_glances(folder: str | PathLike) -> dict[str, list[Glance]]:
     """The questions of every split of a built folder.
 
     Raises:
-        InputError: No such folder, no split in it, or a table that is not one of questions; the sentence names it.
+        InputError: No such folder, no question in it, or a table that is not one of questions; the sentence names it.
     """
     folder = Path(folder)
     files = {split: folder / split / "metadata.parquet" for split in SPLITS}
     files = {split: file for split, file in files.items() if file.is_file()}
     if not files:
         raise InputError(f"{folder} holds no split with a metadata.parquet: give a folder that st-vlm build wrote.")
-    return {split: _read(file) for split, file in files.items()}
+    found = {split: _read(file) for split, file in files.items()}
+    if not any(found.values()):
+        raise InputError(f"{folder} holds no question.")
+    return found
 
 
 def _read(file: Path) -> list[Glance]:
@@ -105,5 +125,5 @@ def _read(file: Path) -> list[Glance]:
         raise InputError(f"{file} cannot be read as Parquet: {str(error).splitlines()[0].rstrip('.')}.") from None
     except InputError as error:
         raise InputError(str(error) if str(file) in str(error) else f"{file}: {error}") from None
-    except (KeyError, TypeError, IndexError):
+    except (KeyError, TypeError, IndexError, AttributeError):
         raise InputError(f"{file} holds a row that is no question: build the folder again.") from None

@@ -22,6 +22,7 @@ from st_vlm.recordings.source import SourceCard, Split
 
 CAMERA = "camera"
 IMAGE_SIZE = (448, 256)
+MOST_RECORDINGS = 1_000_000
 _FIRST_NS = 1_700_000_000_000_000_000
 _FRAME_OFFSET_S = 0.037
 _JITTER_S = 0.003
@@ -96,8 +97,10 @@ class Simulated:
             raise InputError(f"The source simulated reads no files: leave the path {path} out.")
         if not _is_whole(seed) or seed < 0:
             raise InputError(f"The seed of the simulated source must be a whole number from 0, not {seed!r}.")
-        if not _is_whole(num_recordings) or num_recordings < 1:
-            raise InputError(f"num_recordings must be a whole number from 1, not {num_recordings!r}.")
+        if not _is_whole(num_recordings) or not 1 <= num_recordings <= MOST_RECORDINGS:
+            raise InputError(
+                f"num_recordings must be a whole number from 1 to {MOST_RECORDINGS:,}, not {num_recordings!r}."
+            )
         pair = isinstance(image_size, tuple | list) and len(image_size) == 2
         if not pair or not all(_is_whole(side) and 16 <= side <= 8192 for side in image_size):
             raise InputError(f"image_size must be a width and a height of 16 to 8192 pixels, not {image_size!r}.")
