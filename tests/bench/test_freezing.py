@@ -1,6 +1,9 @@
 """Choosing a benchmark: the same way every time, and nothing left out without a word."""
 
 import json
+import os
+import signal
+import threading
 from collections import Counter
 from dataclasses import replace
 
@@ -9,7 +12,7 @@ from native_layouts.nuplan import nuplan_tables, write_nuplan
 
 from st_vlm.bench.building import build_bench, folder_hashes
 from st_vlm.bench.freezing import freeze
-from st_vlm.bench.manifest import load_manifest
+from st_vlm.bench.manifest import load_manifest, save_manifest
 from st_vlm.building.settings import BuildSettings
 from st_vlm.errors import InputError
 from st_vlm.questions.forms import TASKS
@@ -93,3 +96,20 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_asked(st_v
         code, _, err = st_vlm("freeze", "simulated", "--num-recordings", 100_000, "--out", out)
         assert code == 2
         assert says in err
+
+
+@pytest.mark.parametrize("command", ["freeze", "bench"])
+def test_ctrl_c_is_a_sentence_and_leaves_no_manifest_or_folder(st_vlm, manifest, tmp_path, command):
+    out = tmp_path / "out"
+    if command == "freeze":
+        arguments = ("freeze", "simulated", "--option", "rig=bench", "--num-recordings", 20_000, "--out", out)
+    else:
+        options = manifest.parts[0].options | {"image_size": [2560, 1440]}
+        save_manifest(replace(manifest, parts=(replace(manifest.parts[0], options=options),)), tmp_path / "large.json")
+        arguments = ("bench", "--manifest", tmp_path / "large.json", "--out", out)
+    soon = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    soon.start()
+    code, _, err = st_vlm(*arguments)
+    assert code == 130
+    assert "st-vlm: interrupted." in err
+    assert not out.exists()

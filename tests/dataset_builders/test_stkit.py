@@ -116,6 +116,16 @@ def test_options_that_a_built_folder_cannot_follow_are_refused(built, cache):
         load(data_dir=str(built), cache_dir=cache, seed=4)
 
 
+def test_a_small_set_is_told_of_unless_it_was_not_to_be_balanced_and_refused_where_it_must_be(cache, caplog):
+    given = {"cache_dir": cache, "num_recordings": 2, "video": False}
+    assert len(datasets.load_dataset("stkit", "simulated", balance="none", **given)["train"])
+    assert "too small to be balanced" not in caplog.text
+    assert len(datasets.load_dataset("stkit", "simulated", balance="partial", **given)["train"])
+    assert "too small to be balanced" in caplog.text
+    with pytest.raises(InputError, match='`balance="partial"` in Python'):
+        datasets.load_dataset("stkit", "simulated", balance="full", **given)
+
+
 def test_one_task_or_camera_needs_no_list(recordings, cache):
     loaded = load(data_dir=str(recordings), cache_dir=cache, tasks="traveled_distance", cameras="CAM_FRONT")
     assert set(loaded["train"]["task"]) == {"traveled_distance"}

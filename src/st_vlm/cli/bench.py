@@ -26,13 +26,17 @@ def bench(
     video: bool,
     form: Literal["table", "json"],
 ) -> int:
-    """Build one source's part of a frozen benchmark and return the exit code 0.
+    """Build one source's part of a frozen benchmark and return the exit code: 0, or 130 by Ctrl-C.
 
     Raises:
         InputError: It cannot be built, or is not what was frozen.
     """
     frozen = load_manifest(manifest)
-    report = build_bench(frozen, source, out, data, num_proc, video)
+    try:
+        report = build_bench(frozen, source, out, data, num_proc, video)
+    except KeyboardInterrupt:
+        say("st-vlm: interrupted. Finished shards are kept: run the same command again to go on.")
+        return 130
     counts = report.counts["test"]
     if form == "json":
         facts = {"out": str(out), "name": frozen.name, "version": frozen.version, "sha256": frozen.sha256}
@@ -57,14 +61,18 @@ def freeze_bench(
     fewer: bool,
     num_proc: int,
 ) -> int:
-    """Choose a benchmark's questions, write their manifest and return the exit code: 0, or 1 where some recordings
-    were left out.
+    """Choose a benchmark's questions, write their manifest and return the exit code: 0, 1 where some recordings
+    were left out, or 130 by Ctrl-C.
 
     Raises:
         InputError: The questions are too few, or the file cannot be written.
     """
     refuse_other_file(out)
-    found = freeze(name, sources, a_task, version, fewer, num_proc)
+    try:
+        found = freeze(name, sources, a_task, version, fewer, num_proc)
+    except KeyboardInterrupt:
+        say("st-vlm: interrupted. Nothing was written.")
+        return 130
     manifest = found.manifest
     save_manifest(manifest, out)
     # Ids end in `-{task}-{number}`.
