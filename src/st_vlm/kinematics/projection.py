@@ -23,6 +23,7 @@ _CORNER_SIGNS = np.array([[(i >> 2 & 1), (i >> 1 & 1), (i & 1)] for i in range(8
 _EDGES = np.array([(a, a | bit) for bit in (4, 2, 1) for a in range(8) if not a & bit])
 # Distortion bends an edge: it is followed at this many points, a straight one at its ends.
 _POINTS_ON_BENT_EDGE = 9
+_UNDISTORTING_STEPS = 20
 _BEHIND = np.array([0.0, 0.0, -1.0])
 
 
@@ -128,6 +129,22 @@ def project_boxes(
     truncation[inside] = 1 - _area(clipped[inside]) / _area(boxes[inside])
     clipped[~inside] = np.nan
     return ProjectedBoxes(boxes, clipped, truncation, transform(camera_from_world, centres)[..., 2])
+
+
+def pixel_rays(pixels: np.ndarray, camera: Lens) -> np.ndarray:
+    """The directions that a camera sees at (..., 2) pixels, as (..., 3) points of its frame at depth 1.
+
+    Distortion is undone by fixed-point iteration, to a thousandth of a pixel within the field that a lens was fitted on.
+    """
+    inverse = np.linalg.inv(camera.intrinsics[:2, :2])
+    plane = wanted = (pixels - camera.intrinsics[:2, 2]) @ inverse.T
+    ones = np.ones((*wanted.shape[:-1], 1))
+    if camera.distortion != "none":
+        for _ in range(_UNDISTORTING_STEPS):
+            points = np.concatenate([plane, ones], axis=-1)
+            seen = _pixels(points, np.eye(3), camera.distortion, camera.distortion_coefficients)
+            plane = plane + wanted - seen
+    return np.concatenate([plane, ones], axis=-1)
 
 
 def _pixels(

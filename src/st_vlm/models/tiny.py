@@ -15,18 +15,19 @@ from transformers import LlavaOnevisionImageProcessor, PreTrainedTokenizerFast, 
 
 from st_vlm.models.configuration_st_vlm import STVLMConfig
 from st_vlm.models.modeling_st_vlm import STVLMForConditionalGeneration
+from st_vlm.kinematics.box_motion import FEATURES
 from st_vlm.models.processing_st_vlm import STVLMProcessor
 from st_vlm.models.video_processing_st_vlm import STVLMVideoProcessor
 from st_vlm.video.marks import COLOURS
 
 END_OF_TEXT, START_OF_TURN, END_OF_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-IMAGE, VIDEO = "<image>", "<video>"
+IMAGE, VIDEO, TRACK = "<image>", "<video>", "<track>"
 IMAGE_SIZE, PATCH_SIZE = 128, 16
 VOCABULARY = 1_024
 
 
 def make_tiny(
-    directory: str | os.PathLike | None = None, seed: int = 0
+    directory: str | os.PathLike | None = None, seed: int = 0, track_tokens: bool = True, sees_video: bool = True
 ) -> tuple[STVLMForConditionalGeneration, STVLMProcessor]:
     """A model of about two million random weights and its processor; the same seed gives the same weights.
 
@@ -35,11 +36,13 @@ def make_tiny(
     Args:
         directory: Where to save both, so that Auto classes load them; None keeps them in memory only.
         seed: Of the weights. The tokenizer does not depend on it.
+        track_tokens: Whether it takes track tokens.
+        sees_video: False makes it without a vision tower.
     """
-    processor = tiny_processor()
+    processor = tiny_processor(track_tokens, sees_video)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = STVLMForConditionalGeneration(_configuration(processor.tokenizer))
+        model = STVLMForConditionalGeneration(_configuration(processor.tokenizer, track_tokens, sees_video))
     model.eval()
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
@@ -49,7 +52,7 @@ def make_tiny(
     return model, processor
 
 
-def tiny_processor() -> STVLMProcessor:
+def tiny_processor(track_tokens: bool = True, sees_video: bool = True) -> STVLMProcessor:
     """The tiny model's processor, with a tokenizer trained here."""
     size = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
     return STVLMProcessor(
@@ -60,10 +63,12 @@ def tiny_processor() -> STVLMProcessor:
         video_processor=STVLMVideoProcessor(size=size),
         num_image_tokens=(IMAGE_SIZE // PATCH_SIZE) ** 2,
         vision_feature_select_strategy="full",
+        track_tokens=track_tokens,
+        sees_video=sees_video,
     )
 
 
-def _configuration(tokenizer: PreTrainedTokenizerFast) -> STVLMConfig:
+def _configuration(tokenizer: PreTrainedTokenizerFast, track_tokens: bool, sees_video: bool) -> STVLMConfig:
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
     return STVLMConfig(
         vision_config=SiglipVisionConfig(
@@ -89,6 +94,10 @@ def _configuration(tokenizer: PreTrainedTokenizerFast) -> STVLMConfig:
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
         video_token_index=tokenizer.convert_tokens_to_ids(VIDEO),
         image_grid_pinpoints=[[IMAGE_SIZE, IMAGE_SIZE], [IMAGE_SIZE, 2 * IMAGE_SIZE]],
+        track_tokens=track_tokens,
+        track_token_index=tokenizer.convert_tokens_to_ids(TRACK),
+        track_features=len(FEATURES),
+        sees_video=sees_video,
         tie_word_embeddings=True,
         **ids,
     )
@@ -101,7 +110,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    special = [END_OF_TEXT, START_OF_TURN, END_OF_TURN, IMAGE, VIDEO]
+    special = [END_OF_TEXT, START_OF_TURN, END_OF_TURN, IMAGE, VIDEO, TRACK]
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
         special_tokens=[AddedToken(token, special=True, normalized=False) for token in special],
@@ -113,7 +122,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer,
         eos_token=END_OF_TURN,
         pad_token=END_OF_TEXT,
-        additional_special_tokens=[START_OF_TURN, IMAGE, VIDEO],
+        additional_special_tokens=[START_OF_TURN, IMAGE, VIDEO, TRACK],
         padding_side="right",
     )
 

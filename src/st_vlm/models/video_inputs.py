@@ -22,29 +22,42 @@ class Clip:
     """A video ready for the model.
 
     Attributes:
-        frames: (T, H, W, 3) uint8 RGB, unmarked.
+        frames: (T, H, W, 3) uint8 RGB, unmarked; None for a recording without images.
         times_s: (T,) seconds.
         marks: Each with T boxes.
+        size: Width and height of the image that the boxes lie in.
+        camera: What is known of the camera, with T poses.
     """
 
-    frames: np.ndarray
+    frames: np.ndarray | None
     times_s: np.ndarray
     marks: tuple[Mark, ...]
+    size: tuple[int, int]
+    camera: Mapping | None = None
 
 
 def gather_clips(
-    reader: STVLMVideoProcessor, videos, marks, timestamps, num_frames: int | None = None, fps: float | None = None
+    reader: STVLMVideoProcessor,
+    videos,
+    marks,
+    timestamps,
+    num_frames: int | None = None,
+    fps: float | None = None,
+    cameras=None,
 ) -> list[Clip]:
     """One `Clip` a video; the arguments are those of `STVLMProcessor.__call__`. A file named twice is decoded once."""
     listed = _as_videos(videos)
     marks = _per_video(marks, len(listed), "lists of marks", lambda one: isinstance(one, (Mark, Mapping)))
     times = _per_video(timestamps, len(listed), "lists of timestamps", lambda one: isinstance(one, Real))
+    cameras = _per_video(cameras, len(listed), "cameras", lambda one: False)
     decoded: dict[str, tuple] = {}
     clips = []
-    for i, (video, its_marks, its_times) in enumerate(zip(listed, marks, times, strict=True)):
+    for i, (video, its_marks, its_times, camera) in enumerate(zip(listed, marks, times, cameras, strict=True)):
         # One time given is one frame wanted: a still is a video then.
         least = 1 if its_times is not None and len(its_times) == 1 else 2
-        if isinstance(video, (str, os.PathLike)):
+        if video is None:
+            name, sampled = f"Clip {i}", _without_images(f"Clip {i}", its_times, camera)
+        elif isinstance(video, (str, os.PathLike)):
             name = os.fspath(video)
             if name not in decoded:
                 decoded[name] = reader.read_video(video, num_frames, fps, least)
@@ -54,17 +67,25 @@ def gather_clips(
         else:
             name = f"Video {i}"
             sampled = _sample_array(name, _as_array(name, video), its_times, num_frames)
-        clips.append(_clip(name, *sampled, its_marks, its_times))
+        clips.append(_clip(name, *sampled, its_marks, its_times, camera))
     return clips
 
 
-def _clip(name, frames, file_times, indices, total, marks, times) -> Clip:
+def _without_images(name: str, times, camera: Mapping | None):
+    """What stands for sampled frames where there are only marks, times and a camera."""
+    if times is None or len(times) == 0 or not (camera or {}).get("size"):
+        raise InputError(f"{name} has no video: give its timestamps, and its camera with the `size` of its images.")
+    count = len(times)
+    return None, np.asarray(times, np.float64), np.arange(count), count
+
+
+def _clip(name, frames, file_times, indices, total, marks, times, camera=None) -> Clip:
     fitted = []
     for mark in as_marks(marks):
         boxes = _of_sampled(mark.boxes, indices, total)
         if boxes is None:
             raise InputError(
-                f"{name}: the {mark.color} mark has {len(mark.boxes)} boxes but the video has {len(frames)} sampled "
+                f"{name}: the {mark.color} mark has {len(mark.boxes)} boxes but the video has {len(indices)} sampled "
                 f"frames ({total} in all); give one entry a frame, None where the object is not seen."
             )
         fitted.append(Mark(mark.color, boxes))
@@ -76,7 +97,7 @@ def _clip(name, frames, file_times, indices, total, marks, times) -> Clip:
         given = _of_sampled(times, indices, total)
         if given is None:
             raise InputError(
-                f"{name}: {len(times)} timestamps but {len(frames)} sampled frames ({total} in all); "
+                f"{name}: {len(times)} timestamps but {len(indices)} sampled frames ({total} in all); "
                 "give one a frame, or none to use the video's own."
             )
         file_times = np.asarray(given, np.float64)
@@ -89,7 +110,21 @@ def _clip(name, frames, file_times, indices, total, marks, times) -> Clip:
                 f"{name}: its frames last {steps.sum() + np.median(steps):.2f} s by their timestamps; motion needs at "
                 f"least {LEAST_SECONDS} s. Choose a longer video."
             )
-    return Clip(frames, file_times, tuple(fitted))
+    size = tuple(camera["size"]) if frames is None else (frames.shape[2], frames.shape[1])
+    return Clip(frames, file_times, tuple(fitted), size, _fitted_camera(name, camera, indices, total))
+
+
+def _fitted_camera(name: str, camera: Mapping | None, indices: np.ndarray, total: int) -> Mapping | None:
+    """A camera with a pose for each sampled frame."""
+    if camera is None or camera.get("poses") is None:
+        return camera
+    poses = _of_sampled(tuple(camera["poses"]), indices, total)
+    if poses is None:
+        raise InputError(
+            f"{name}: the camera has {len(camera['poses'])} poses but the video has {len(indices)} sampled frames "
+            f"({total} in all); give one a frame, or none."
+        )
+    return {**camera, "poses": poses}
 
 
 def _of_sampled(values: tuple, indices: np.ndarray, total: int) -> tuple | None:
@@ -115,7 +150,7 @@ def _as_videos(videos) -> list:
         return [videos]
     if not isinstance(videos, Iterable):
         raise InputError(f"A video is a path, bytes, an open file, an array or a list of images, not {videos!r}.")
-    return [video for item in videos for video in _as_videos(item)]
+    return [video for item in videos for video in ([None] if item is None else _as_videos(item))]
 
 
 def _is_one_video(value) -> bool:

@@ -19,6 +19,7 @@ class Conversation:
         video: Path of the clip, or the file's bytes; None for a question that is asked without one.
         marks: `{"color", "boxes"}` of every marked object, boxes in pixels of the stored video; none without a video.
         timestamps: Seconds of the clip's frames.
+        camera: What is known of the camera, as a dataset row has it; None for nothing, or without a video.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Conversation:
     video: str | bytes | None
     marks: list[dict]
     timestamps: list[float]
+    camera: Mapping | None = None
 
 
 def to_conversations(example: Mapping) -> list[Conversation]:
@@ -64,6 +66,7 @@ def to_conversation(row: Mapping) -> Conversation:
         video=_video(row) if shown else None,
         marks=[{"color": mark["color"], "boxes": mark["boxes"]} for mark in row["marks"]] if shown else [],
         timestamps=list(row["timestamps"]),
+        camera=row.get("camera") if shown else None,
     )
 
 

@@ -1,0 +1,208 @@
+"""What the boxes of marked objects tell about motion, one row of numbers a frame: the input of track tokens.
+
+Frame of reference: the first camera's, made level: origin below the camera, x where it looks, y to its left, metres.
+Everything is a plain number of order one; NaN where it is not known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from st_vlm.kinematics.headings import clockwise_turn, final_heading, initial_heading, step_headings
+from st_vlm.kinematics.lifting import BORDER_SHARE, lift_to_ground
+from st_vlm.kinematics.poses import invert, transform
+from st_vlm.kinematics.smoothing import smooth
+
+# The order of a row's numbers. What a group needs is said in `Sight`.
+BOX_FEATURES = (
+    "x", "y", "log_width", "log_height", "cut_at_side", "cut_at_top", "cut_at_bottom", "time", "log_step",
+)  # fmt: skip
+CAMERA_FEATURES = (
+    "log_focal", "log_camera_height", "camera_x", "camera_y", "camera_yaw_cos", "camera_yaw_sin",
+    "camera_step_forward", "camera_step_left", "camera_step_yaw", "log_angular_height",
+)  # fmt: skip
+PLACE_FEATURES = (
+    "raw_place_x", "raw_place_y", "place_x", "place_y", "log_distance", "log_place_sigma", "log_object_height",
+    "velocity_x", "velocity_y", "log_speed", "log_speed_sigma", "log_path", "log_net", "log_extent_in_sigmas",
+    "heading_cos", "heading_sin", "turn_cos", "turn_sin", "turn_hours",
+    "last_turn_cos", "last_turn_sin", "last_turn_hours",
+)  # fmt: skip
+FEATURES = BOX_FEATURES + CAMERA_FEATURES + PLACE_FEATURES
+
+# How a road user's speed may change within a second, and the chord of DEFINITIONS, "Headings".
+ACCELERATION = 1.5
+CHORD_M = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """The camera behind a clip, as far as it is known. It serves as a `projection.Lens` where `intrinsics` are known.
+
+    Attributes:
+        size: Width and height of the image in pixels.
+        intrinsics: (3, 3) for these pixels, or None.
+        distortion, distortion_coefficients: Of the lens.
+        height_m: Above the ground, or None.
+        poses: (T, 4, 4) world from camera, +z up, or None.
+    """
+
+    size: tuple[int, int]
+    intrinsics: np.ndarray | None = None
+    distortion: str = "none"
+    distortion_coefficients: tuple[float, ...] = ()
+    height_m: float | None = None
+    poses: np.ndarray | None = None
+
+
+def box_motion(times_s: np.ndarray, boxes: np.ndarray, sight: Sight) -> np.ndarray:
+    """Numbers about N marked objects in T frames.
+
+    Args:
+        times_s: (T,) seconds, strictly increasing.
+        boxes: (N, T, 4) x1, y1, x2, y2 in pixels; NaN where an object is not seen.
+        sight: The camera.
+
+    Returns:
+        (N, T, len(FEATURES)) float64.
+    """
+    n, count = boxes.shape[:2]
+    columns = dict.fromkeys(FEATURES, np.full((n, count), np.nan))
+    columns |= _of_boxes(times_s, boxes, sight)
+    level = None if sight.poses is None else _level(sight.poses)
+    columns |= _of_camera(boxes, sight, level)
+    if level is not None and sight.intrinsics is not None and sight.height_m is not None and n:
+        columns |= _of_places(times_s, boxes, sight, level)
+    return np.stack([np.broadcast_to(columns[name], (n, count)) for name in FEATURES], axis=-1)
+
+
+def _of_boxes(times_s: np.ndarray, boxes: np.ndarray, sight: Sight) -> dict[str, np.ndarray]:
+    size = np.asarray(sight.size, np.float64)
+    low, high = boxes[..., :2] / size, boxes[..., 2:] / size
+    middle, extent = low + high - 1, np.maximum(high - low, 1e-4)
+    unseen = np.where(np.isnan(boxes).any(axis=-1), np.nan, 0.0)
+    near_low, near_high = low < BORDER_SHARE, high > 1 - BORDER_SHARE
+    return {
+        "x": middle[..., 0],
+        "y": middle[..., 1],
+        "log_width": np.log(extent[..., 0]),
+        "log_height": np.log(extent[..., 1]),
+        "cut_at_side": unseen + (near_low[..., 0] | near_high[..., 0]),
+        "cut_at_top": unseen + near_low[..., 1],
+        "cut_at_bottom": unseen + near_high[..., 1],
+        "time": times_s / 10,
+        "log_step": np.log(np.diff(times_s, prepend=np.nan)),
+    }
+
+
+def _of_camera(boxes: np.ndarray, sight: Sight, level: np.ndarray | None) -> dict[str, np.ndarray]:
+    columns: dict[str, np.ndarray] = {}
+    if sight.height_m is not None:
+        columns["log_camera_height"] = np.asarray(np.log(sight.height_m))
+    if sight.intrinsics is not None:
+        columns["log_focal"] = np.asarray(np.log(sight.intrinsics[0, 0] / sight.size[0]))
+        tall = np.maximum(boxes[..., 3] - boxes[..., 1], 1e-4 * sight.size[1])
+        columns["log_angular_height"] = np.log(tall / sight.intrinsics[1, 1]) / 2
+    if level is not None:
+        place, forward = level[:, :2, 3], level[:, :2, 2]
+        yaw = np.arctan2(forward[:, 1], forward[:, 0])
+        step = np.diff(place, axis=0, prepend=np.nan)
+        turn = np.diff(yaw, prepend=np.nan)
+        columns |= {
+            "camera_x": _compressed(place[:, 0]),
+            "camera_y": _compressed(place[:, 1]),
+            "camera_yaw_cos": np.cos(yaw),
+            "camera_yaw_sin": np.sin(yaw),
+            "camera_step_forward": _compressed(step[:, 0] * np.cos(yaw) + step[:, 1] * np.sin(yaw)),
+            "camera_step_left": _compressed(step[:, 1] * np.cos(yaw) - step[:, 0] * np.sin(yaw)),
+            "camera_step_yaw": 5 * np.arctan2(np.sin(turn), np.cos(turn)),
+        }
+    return columns
+
+
+def _of_places(times_s: np.ndarray, boxes: np.ndarray, sight: Sight, level: np.ndarray) -> dict[str, np.ndarray]:
+    lifted = lift_to_ground(boxes, sight, level, sight.height_m)
+    told = np.isfinite(lifted.places).all(axis=-1)
+    if not told.any():
+        return {}
+    # Between its first and last sighting; beyond them the smoother would only guess.
+    known = np.logical_or.accumulate(told, axis=1) & np.logical_or.accumulate(told[:, ::-1], axis=1)[:, ::-1]
+    track = smooth(times_s, lifted.places, lifted.covariances, ACCELERATION)
+    places, velocities = track.places, track.velocities
+    variances = np.diagonal(track.covariances, axis1=-2, axis2=-1)
+    place_sigma, speed_sigma = np.sqrt(variances[..., :2].mean(-1)), np.sqrt(variances[..., 2:].mean(-1))
+    inside = np.where(known[..., None], places, np.nan)
+    steps = np.nan_to_num(np.linalg.norm(np.diff(inside, axis=1, prepend=inside[:, :1]), axis=-1))
+    start = places[np.arange(len(places)), known.argmax(axis=1)][:, None]
+    reach = np.nan_to_num(np.linalg.norm(inside[:, :, None] - inside[:, None], axis=-1)).max(axis=(1, 2))
+    speed = np.linalg.norm(velocities, axis=-1)
+    heading, turn, last_turn = _headings(times_s, places, known)
+    columns = {
+        "raw_place_x": _compressed(lifted.places[..., 0]),
+        "raw_place_y": _compressed(lifted.places[..., 1]),
+        "place_x": _compressed(places[..., 0]),
+        "place_y": _compressed(places[..., 1]),
+        "log_distance": np.log1p(np.linalg.norm(places - level[:, :2, 3], axis=-1)) / 2,
+        "log_place_sigma": np.log(place_sigma),
+        "log_object_height": np.log(lifted.heights)[:, None],
+        "velocity_x": _compressed(velocities[..., 0]),
+        "velocity_y": _compressed(velocities[..., 1]),
+        "log_speed": np.log(speed + 0.1),
+        "log_speed_sigma": np.log(speed_sigma),
+        "log_path": np.log(np.cumsum(steps, axis=1) + 0.1),
+        "log_net": np.log(np.linalg.norm(places - start, axis=-1) + 0.1),
+        "log_extent_in_sigmas": np.log(reach / place_sigma.mean(axis=1) + 0.1)[:, None],
+        "heading_cos": np.cos(heading),
+        "heading_sin": np.sin(heading),
+        "turn_cos": np.cos(turn),
+        "turn_sin": np.sin(turn),
+        "turn_hours": turn * 2 / np.pi,
+        "last_turn_cos": np.cos(last_turn),
+        "last_turn_sin": np.sin(last_turn),
+        "last_turn_hours": last_turn * 2 / np.pi,
+    }
+    return {name: np.where(known, values, np.nan) for name, values in columns.items()}
+
+
+def _headings(times_s: np.ndarray, places: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Headings in radians, NaN where an object stands, each (N, T).
+
+    Returns:
+        The heading of each frame, anticlockwise from x; its clockwise turn since the object first moved; and that
+        of the last chord which ends in the frame.
+    """
+    headings, turns, last_turns = (np.full(places.shape[:2], np.nan) for _ in range(3))
+    for k, where in enumerate(known):
+        frames = np.flatnonzero(where)
+        track = places[k, frames]
+        first = initial_heading(track, CHORD_M) if len(frames) > 1 else None
+        if first is None:
+            continue
+        steps = step_headings(times_s[frames], track, CHORD_M)
+        for j, heading in zip(frames, [*steps, steps[-1]], strict=True):
+            if heading is not None:
+                headings[k, j], turns[k, j] = heading, clockwise_turn(first, heading)
+        for stop, j in enumerate(frames, start=1):
+            last = final_heading(track[:stop], CHORD_M)
+            if last is not None:
+                last_turns[k, j] = clockwise_turn(first, last)
+    return headings, turns, last_turns
+
+
+def _level(poses: np.ndarray) -> np.ndarray:
+    """(T, 4, 4) poses in the first camera's level frame."""
+    forward = poses[0, :3, 2]
+    yaw = np.arctan2(forward[1], forward[0]) if np.hypot(*forward[:2]) > 1e-6 else 0.0
+    frame = np.eye(4)
+    frame[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
+    frame[:3, 3] = poses[0, :3, 3]
+    result = poses.copy()
+    result[:, :3, :3] = frame[:3, :3].T @ poses[:, :3, :3]
+    result[:, :3, 3] = transform(invert(frame), poses[:, :3, 3])
+    return result
+
+
+def _compressed(metres: np.ndarray) -> np.ndarray:
+    """Sign kept, size on a logarithmic scale that is linear near 0."""
+    return np.arcsinh(metres)

@@ -1,0 +1,48 @@
+"""Track tokens: what is known of a mark in a frame, as one embedding."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from st_vlm.kinematics.box_motion import BOX_FEATURES
+from st_vlm.models.track_features import UNIT, UNKNOWN
+
+WAVES = 6
+
+
+class TrackEncoder(nn.Module):
+    """A two-layer perceptron over numbers, their sines and cosines, and a learned stand-in for each unknown number.
+
+    Sines and cosines of rising frequency let a small network tell near values apart (Tancik et al. 2020).
+
+    Args:
+        features: F, numbers of a token; those of the box come first, what depends on the camera after them.
+        hidden: Width of the hidden layer.
+        width: Of the embedding.
+        camera_dropout: In training, the share of sequences whose camera is taken as unknown.
+    """
+
+    def __init__(self, features: int, hidden: int, width: int, camera_dropout: float) -> None:
+        super().__init__()
+        self.camera_dropout = camera_dropout
+        self.absent = nn.Linear(features, hidden, bias=False)
+        self.input = nn.Linear(features * (1 + 2 * WAVES), hidden)
+        self.output = nn.Linear(hidden, width)
+
+    def forward(self, track_features: torch.Tensor) -> torch.Tensor:
+        """(B, K, F) int32 as `track_features.track_features` makes them, to (B, K, width)."""
+        known = track_features != UNKNOWN
+        if self.training and self.camera_dropout > 0:
+            dropped = torch.rand(len(known), 1, 1, device=known.device) < self.camera_dropout
+            of_camera = torch.arange(known.shape[-1], device=known.device) >= len(BOX_FEATURES)
+            known = known & ~(dropped & of_camera)
+        # Full precision until the sines are taken: half precision would blur what they tell apart.
+        values = torch.where(known, track_features, 0).float() * UNIT
+        angles = values[..., None] * (math.pi / 4 * 2.0 ** torch.arange(WAVES, device=values.device))
+        waves = torch.cat([values[..., None], angles.sin(), angles.cos()], dim=-1) * known[..., None]
+        dtype = self.input.weight.dtype
+        hidden = self.input(waves.flatten(-2).to(dtype)) + self.absent((~known).to(dtype))
+        return self.output(nn.functional.gelu(hidden))

@@ -1,0 +1,83 @@
+"""A clip's marks, times and camera as the numbers of its track tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from st_vlm.errors import InputError
+from st_vlm.kinematics.box_motion import FEATURES, Sight, box_motion
+from st_vlm.video.marks import Mark
+
+# Whole numbers of this unit: they stay exact when a batch is cast to half precision.
+UNIT = 1e-4
+UNKNOWN = -(2**31)
+_LARGEST = 2**30
+
+
+def track_features(marks: Sequence[Mark], times_s: np.ndarray, size: tuple[int, int], camera: Mapping | None):
+    """Features of every mark in every frame.
+
+    Args:
+        marks: N marks with T boxes each, in pixels of an image of `size`.
+        times_s: (T,) seconds.
+        size: Width and height of the image.
+        camera: What is known of it, see `sight_of`.
+
+    Returns:
+        (N, T, F) int32 in units of `UNIT`, `UNKNOWN` where a number is not known; F is `len(FEATURES)`.
+
+    Raises:
+        InputError: A camera that does not fit.
+    """
+    boxes = np.array([[box or (np.nan,) * 4 for box in mark.boxes] for mark in marks], np.float64)
+    boxes = boxes.reshape(len(marks), len(times_s), 4)
+    values = box_motion(np.asarray(times_s, np.float64), boxes, sight_of(camera, size, len(times_s)))
+    whole = np.clip(np.round(np.nan_to_num(values) / UNIT), -_LARGEST, _LARGEST)
+    return np.where(np.isfinite(values), whole, UNKNOWN).astype(np.int32).reshape(len(marks), len(times_s), -1)
+
+
+def sight_of(camera: Mapping | None, size: tuple[int, int], count: int) -> Sight:
+    """A camera as a dataset row has it, as far as it is known.
+
+    Args:
+        camera: Any of `intrinsics` (3, 3), `size` (the width and height they hold for; by default `size`),
+            `distortion`, `distortion_coefficients`, `height` (metres above the ground) and `poses` (T, 4, 4), world
+            from camera with +z up; other keys are ignored, None means unknown.
+        size: Width and height of the images.
+        count: T, how many frames.
+
+    Raises:
+        InputError: Arrays of another shape, numbers that are not finite, or a focal length or height that is not
+            positive.
+    """
+    camera = {key: value for key, value in (camera or {}).items() if value is not None}
+    intrinsics = _array(camera, "intrinsics", (3, 3))
+    poses = _array(camera, "poses", (count, 4, 4))
+    if intrinsics is not None:
+        given = camera.get("size") or size
+        intrinsics = np.diag([size[0] / given[0], size[1] / given[1], 1.0]) @ intrinsics
+        if intrinsics[0, 0] <= 0 or intrinsics[1, 1] <= 0:
+            raise InputError("The camera's focal length is not positive; give its 3x3 intrinsics in pixels.")
+    height = camera.get("height")
+    if height is not None and not (isinstance(height, (int, float)) and math.isfinite(height) and height > 0):
+        raise InputError(f"The camera's height above the ground must be a positive number of metres, not {height!r}.")
+    coefficients = tuple(map(float, camera.get("distortion_coefficients") or ()))
+    return Sight(tuple(size), intrinsics, camera.get("distortion") or "none", coefficients, height, poses)
+
+
+def _array(camera: Mapping, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    if name not in camera:
+        return None
+    try:
+        values = np.asarray(camera[name], np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.shape != shape or not np.isfinite(values).all():
+        raise InputError(f"The camera's {name} must be finite numbers of shape {shape}, not {values.shape}.")
+    return values
+
+
+__all__ = ["FEATURES", "UNIT", "UNKNOWN", "sight_of", "track_features"]
