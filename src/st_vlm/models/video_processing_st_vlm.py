@@ -10,6 +10,7 @@ from transformers.processing_utils import VideosKwargs
 from transformers.video_utils import VideoMetadata
 
 from st_vlm.errors import InputError
+from st_vlm.models.carried_code import CarriesCode
 from st_vlm.video.decoding import VideoSource, probe, read_frames
 from st_vlm.video.sampling import INTERVAL_S, MAX_FRAMES, sample_indices
 
@@ -27,7 +28,7 @@ class STVLMVideosKwargs(VideosKwargs, total=False):
     frame_times: list | None
 
 
-class STVLMVideoProcessor(LlavaOnevisionVideoProcessor):
+class STVLMVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
     """LLaVA-OneVision's video processor that reads files by their real timestamps.
 
     Output: `pixel_values_videos` (B, F, 3, H, W), shorter videos padded with zeros at the end, and
