@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from st_vlm.errors import InputError
 
@@ -29,6 +30,7 @@ class VideoInfo:
         duration_s: Seconds from the first frame to the end of the last.
         ticks: (F,) int64, the same times in the file's own unit and origin.
         keyframes: (F,) bool, frames that can be decoded without an earlier one.
+        places: (F,) int64, places in the order in which the file stores the frames and decodes them.
     """
 
     size: tuple[int, int]
@@ -36,6 +38,7 @@ class VideoInfo:
     duration_s: float
     ticks: np.ndarray
     keyframes: np.ndarray
+    places: np.ndarray
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -92,6 +95,7 @@ def probe(source: VideoSource, least_frames: int = 2) -> VideoInfo:
             duration_s=duration,
             ticks=ticks,
             keyframes=keyframes[kept],
+            places=kept,
         )
 
 
@@ -110,19 +114,49 @@ def read_frames(
     """
     info = info or probe(source)
     wanted = np.arange(len(info)) if indices is None else np.asarray(indices, np.int64)
+    distinct, place = np.unique(wanted, return_inverse=True)
+    width, height = info.size
+    frames: np.ndarray | None = None
+    for row, image in iterate_frames(source, distinct, info):
+        if frames is None:
+            frames = np.empty((len(distinct), height, width, 3), np.uint8)
+        frames[row] = image
+    return frames if np.array_equal(place, np.arange(len(distinct))) else frames[place]
+
+
+def iterate_frames(
+    source: VideoSource, indices: Sequence[int] | np.ndarray, info: VideoInfo
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields (row, frame) for each of `indices`, one decoded frame at a time.
+
+    Args:
+        source: As for `probe`.
+        indices: Positions in `VideoInfo.times_s`, increasing.
+        info: What `probe` returned for this source.
+
+    Yields:
+        The place in `indices`, mostly in order, and the frame, (H, W, 3) uint8 RGB, which the caller may change.
+
+    Raises:
+        InputError: As `read_frames`.
+    """
+    wanted = np.asarray(indices, np.int64)
     if wanted.size == 0 or wanted.min() < 0 or wanted.max() >= len(info):
         raise InputError(f"{source_name(source)} has frames 0 to {len(info) - 1}; asked for {wanted.tolist()}.")
-    distinct, place = np.unique(wanted, return_inverse=True)
     with _Opened(source) as (name, container, stream):
-        frames: np.ndarray | None = None
-        for row, frame in _decode(name, container, stream, info, distinct):
-            image = frame.to_ndarray(format="rgb24")
-            if frames is None:
-                frames = np.empty((len(distinct), *image.shape), np.uint8)
-            if image.shape != frames.shape[1:]:
+        # One for all frames: it keeps its tables of colours.
+        converter = VideoReformatter()
+        for row, frame in _decode(name, container, stream, info, wanted):
+            if (frame.width, frame.height) != info.size:
                 raise InputError(f"{name} changes its picture size within the video, which is not supported.")
-            frames[row] = image
-    return frames if np.array_equal(place, np.arange(len(distinct))) else frames[place]
+            yield row, _as_rgb(converter.reformat(frame, format="rgb24"))
+
+
+def _as_rgb(frame: av.VideoFrame) -> np.ndarray:
+    """An RGB frame's own memory as (H, W, 3)."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(frame.height, plane.line_size)
+    return rows[:, : 3 * frame.width].reshape(frame.height, frame.width, 3)
 
 
 class _Opened:
@@ -165,17 +199,54 @@ class _Opened:
 def _decode(name: str, container, stream, info: VideoInfo, wanted: np.ndarray):
     """Yields (row, decoded frame) for each of the sorted, distinct wanted indices."""
     row_of = {int(info.ticks[index]): row for row, index in enumerate(wanted)}
+    needed = _needed(info, wanted)
     for first, last in _passes(info, wanted):
         if first > 0:
             container.seek(int(info.ticks[first]), stream=stream, backward=True)
+        yield from _decode_needed(container, stream, row_of, needed, int(info.ticks[last]))
+    if row_of:
+        # A file whose keyframes or references are not what they say: everything, from the start.
+        container.seek(int(info.ticks[0]), stream=stream, backward=True)
+        stream.codec_context.skip_frame = "DEFAULT"
         for frame in container.decode(stream):
             if frame.pts in row_of:
                 yield row_of.pop(frame.pts), frame
-            if frame.pts is not None and frame.pts >= info.ticks[last]:
-                break
-    if row_of:
+            if not row_of:
+                return
         missing = np.flatnonzero(np.isin(info.ticks, list(row_of)))
         raise InputError(f"{name}: frame {missing[0]} does not decode. The file is cut off or damaged.")
+
+
+def _decode_needed(container, stream, row_of: dict[int, int], needed: set[int], last: int):
+    """Yields and takes out of `row_of` the frames up to time `last`, by decoding only packets that are needed."""
+    for packet in container.demux(stream):
+        shown = packet.pts is not None and packet.size and not packet.is_discard
+        if shown:
+            if packet.pts not in needed:
+                continue
+            # Frames that no other refers to are decoded only where they are wanted.
+            stream.codec_context.skip_frame = "DEFAULT" if packet.pts in row_of else "NONREF"
+        for frame in packet.decode():
+            if frame.pts in row_of:
+                yield row_of.pop(frame.pts), frame
+            if not row_of or (frame.pts is not None and frame.pts >= last):
+                return
+
+
+def _needed(info: VideoInfo, wanted: np.ndarray) -> set[int]:
+    """Ticks of the frames that have to be decoded: in each run from a keyframe up to the last wanted frame.
+
+    A frame shown before the keyframe that it is stored behind also refers to the run before.
+    """
+    order = np.argsort(info.places)
+    run = np.cumsum(info.keyframes[order])
+    is_wanted = np.isin(order, wanted)
+    opening = np.maximum.accumulate(np.where(info.keyframes[order], np.arange(len(order)), -1))
+    early = is_wanted & (opening >= 0) & (info.ticks[order] < info.ticks[order][opening])
+    last = np.full(run[-1] + 2, -1)
+    np.maximum.at(last, run[is_wanted], np.flatnonzero(is_wanted))
+    last[run[early] - 1] = len(order)
+    return set(info.ticks[order[np.arange(len(order)) <= last[run]]].tolist())
 
 
 def _passes(info: VideoInfo, wanted: np.ndarray) -> list[tuple[int, int]]:
