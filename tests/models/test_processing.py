@@ -1,12 +1,14 @@
 """What the model gets: marked pixels, one block of tokens a frame, the frames' times."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from st_vlm.errors import InputError
-from st_vlm.models import video_processing_st_vlm
+from st_vlm.models import lazy_frames
 from st_vlm.models.processing_st_vlm import STVLMProcessor
 from st_vlm.video.decoding import read_frames
 from st_vlm.video.encoding import write_video
@@ -19,6 +21,14 @@ TOKENS_A_FRAME = 16
 
 def content(question="How far does the object travel?", **video):
     return [{"role": "user", "content": [{"type": "video", **video}, {"type": "text", "text": question}]}]
+
+
+def with_backend(processor, backend):
+    """A copy of the processor whose videos are decoded by the backend named."""
+    processor = copy.copy(processor)
+    processor.video_processor = copy.copy(processor.video_processor)
+    processor.video_processor.video_backend = backend
+    return processor
 
 
 def text_of(processor, inputs, row=0):
@@ -117,8 +127,9 @@ def test_lines_survive_the_way_from_large_frames(tiny):
 
 def test_a_batch_reads_each_file_once(tiny, clip, monkeypatch):
     processor, reads = tiny[1], []
-    original = video_processing_st_vlm.read_frames
-    monkeypatch.setattr(video_processing_st_vlm, "read_frames", lambda *a: reads.append(a[0]) or original(*a))
+    original = lazy_frames.iterate_frames
+    monkeypatch.setattr(lazy_frames, "iterate_frames", lambda *a: reads.append(a[0]) or original(*a))
+    processor = with_backend(processor, "pyav")
     marks = [[Mark("red", (BOX,) * 5)], None, [Mark("blue", (BOX,) * 5)]]
     out = processor(text=[PROMPT] * 3, videos=[clip] * 3, marks=marks, return_tensors="pt")["pixel_values_videos"]
     assert len(reads) == 1

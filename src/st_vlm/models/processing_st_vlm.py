@@ -9,10 +9,11 @@ from transformers import LlavaOnevisionProcessor
 from transformers.processing_utils import ProcessingKwargs
 
 from st_vlm.errors import InputError
+from st_vlm.models.carried_code import CarriesCode
 from st_vlm.models.track_features import FEATURES, UNKNOWN, track_features
 from st_vlm.models.video_inputs import Clip, gather_clips
-from st_vlm.models.video_processing_st_vlm import STVLMVideoProcessor, STVLMVideosKwargs
-from st_vlm.video.marks import Mark, draw_marks
+from st_vlm.models.video_processing_st_vlm import FramesToCome, STVLMVideoProcessor, STVLMVideosKwargs
+from st_vlm.video.marks import Mark
 
 # ChatML. Whatever the assistant says, its end-of-turn token included, stands between the generation tags, so that
 # `return_assistant_tokens_mask=True` tells the tokens to learn.
@@ -48,7 +49,7 @@ class STVLMProcessorKwargs(ProcessingKwargs, total=False):
     videos_kwargs: STVLMVideosKwargs
 
 
-class STVLMProcessor(LlavaOnevisionProcessor):
+class STVLMProcessor(CarriesCode, LlavaOnevisionProcessor):
     """Turns questions about marked videos into a model's inputs.
 
     Attributes:
@@ -186,10 +187,7 @@ class STVLMProcessor(LlavaOnevisionProcessor):
         return f"{mark.color}: {self.track_token * frames}"
 
     def _drawn(self, clip: Clip):
-        if not clip.marks:
-            return clip.frames
-        height, width = clip.frames.shape[1:3]
-        return draw_marks(clip.frames, clip.marks, self.video_processor.shown_size((width, height)))
+        return FramesToCome.of(clip.frames, () if clip.drawn else clip.marks)
 
     def replace_video_token(self, video_inputs: dict, video_idx: int, frame_times=None, **kwargs) -> str:
         """The text that stands for a video: its frames' times and its vision tokens."""

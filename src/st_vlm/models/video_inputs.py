@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from st_vlm.errors import InputError
+from st_vlm.models.lazy_frames import ImageFrames, LazyFrames, is_image_path
 from st_vlm.models.video_processing_st_vlm import STVLMVideoProcessor, is_video_file
 from st_vlm.video.decoding import LEAST_SECONDS, source_name
 from st_vlm.video.marks import Mark, as_marks
@@ -22,18 +23,20 @@ class Clip:
     """A video ready for the model.
 
     Attributes:
-        frames: (T, H, W, 3) uint8 RGB, unmarked; None for a recording without images.
+        frames: (T, H, W, 3) uint8 RGB, unmarked, in memory or to be read; None for a recording without images.
         times_s: (T,) seconds.
         marks: Each with T boxes.
         size: Width and height of the image that the boxes lie in.
         camera: What is known of the camera, with T poses.
+        drawn: Whether the frames show the marks already; they may then have another size than `size`.
     """
 
-    frames: np.ndarray | None
+    frames: np.ndarray | LazyFrames | None
     times_s: np.ndarray
     marks: tuple[Mark, ...]
     size: tuple[int, int]
     camera: Mapping | None = None
+    drawn: bool = False
 
 
 def gather_clips(
@@ -55,6 +58,9 @@ def gather_clips(
     for i, (video, its_marks, its_times, camera) in enumerate(zip(listed, marks, times, cameras, strict=True)):
         # One time given is one frame wanted: a still is a video then.
         least = 1 if its_times is not None and len(its_times) == 1 else 2
+        if isinstance(video, Clip):
+            clips.append(video)
+            continue
         if video is None:
             name, sampled = f"Clip {i}", _without_images(f"Clip {i}", its_times, camera)
         elif isinstance(video, (str, os.PathLike)):
@@ -66,7 +72,7 @@ def gather_clips(
             name, sampled = source_name(video), reader.read_video(video, num_frames, fps, least)
         else:
             name = f"Video {i}"
-            sampled = _sample_array(name, _as_array(name, video), its_times, num_frames)
+            sampled = _sampled(_in_memory(name, video), its_times, num_frames)
         clips.append(_clip(name, *sampled, its_marks, its_times, camera))
     return clips
 
@@ -134,12 +140,12 @@ def _of_sampled(values: tuple, indices: np.ndarray, total: int) -> tuple | None:
     return tuple(values[i] for i in indices) if len(values) == total else None
 
 
-def _sample_array(name: str, frames: np.ndarray, times, num_frames: int | None):
+def _sampled(frames: np.ndarray | ImageFrames, times, num_frames: int | None):
     total = len(frames)
     known = INTERVAL_S * np.arange(total) if times is None or len(times) != total else np.asarray(times, np.float64)
     fewer = num_frames is not None and num_frames < total
     indices = sample_indices(known, max_frames=total, num_frames=num_frames) if fewer else np.arange(total)
-    return frames[indices], known[indices], indices, total
+    return frames[indices] if fewer else frames, known[indices], indices, total
 
 
 def _as_videos(videos) -> list:
@@ -154,7 +160,7 @@ def _as_videos(videos) -> list:
 
 
 def _is_one_video(value) -> bool:
-    if is_video_file(value):
+    if is_video_file(value) or isinstance(value, Clip):
         return True
     if hasattr(value, "ndim"):
         return value.ndim == 4
@@ -162,19 +168,19 @@ def _is_one_video(value) -> bool:
 
 
 def _is_image(value) -> bool:
-    return isinstance(value, Image.Image) or getattr(value, "ndim", 0) == 3
+    return isinstance(value, Image.Image) or is_image_path(value) or getattr(value, "ndim", 0) == 3
 
 
-def _as_array(name: str, video) -> np.ndarray:
+def _in_memory(name: str, video) -> np.ndarray | ImageFrames:
+    """Frames of a list of images, or of one array or tensor."""
+    if len(video) == 0:
+        raise InputError(f"{name} holds no frames. Give at least one.")
     if isinstance(video, (list, tuple)):
-        frames = [np.asarray(f.convert("RGB") if isinstance(f, Image.Image) else f) for f in video]
-        if len({frame.shape for frame in frames}) != 1:
-            raise InputError(f"{name}: its frames have different sizes.")
-        video = np.stack(frames)
+        return ImageFrames(name, video)
     frames = np.asarray(video)
-    if frames.ndim == 4 and frames.shape[-1] != 3 and frames.shape[1] == 3:
+    if frames.shape[-1] != 3 and frames.shape[1] == 3:
         frames = frames.transpose(0, 2, 3, 1)
-    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or len(frames) == 0:
+    if frames.shape[-1] != 3 or frames.dtype != np.uint8:
         raise InputError(
             f"{name}: expected (T, H, W, 3) uint8 RGB frames, not {frames.dtype} of shape {frames.shape}."
         )

@@ -106,20 +106,32 @@ def draw_marks(
     Raises:
         InputError: As `as_marks`, or another number of boxes than frames.
     """
-    marks = as_marks(marks)
-    drawn = frames.copy()
+    drawn = np.array(frames)
     stack = drawn[None] if drawn.ndim == 3 else drawn
-    width = line_width((stack.shape[2], stack.shape[1]), shown_at)
+    marks = as_marks(marks)
     for mark in marks:
         if len(mark.boxes) != len(stack):
             raise InputError(
                 f"The {mark.color} mark has {len(mark.boxes)} boxes but the video has {len(stack)} frames; "
                 "give one entry a frame, null where the object is not seen."
             )
-        for frame, box in zip(stack, mark.boxes, strict=True):
-            if box is not None:
-                _outline(frame, box, RGB[mark.color], width)
+    for index, frame in enumerate(stack):
+        draw_boxes(frame, boxes_at(marks, index), shown_at)
     return drawn
+
+
+def boxes_at(marks: Iterable[Mark], index: int) -> tuple[tuple[str, Box], ...]:
+    """Colour and box of each mark that is seen in a frame."""
+    return tuple((mark.color, mark.boxes[index]) for mark in marks if mark.boxes[index] is not None)
+
+
+def draw_boxes(
+    frame: np.ndarray, boxes: Iterable[tuple[str, Box]], shown_at: tuple[int, int] | None = None
+) -> None:
+    """Draw on a frame itself, (H, W, 3) uint8 RGB; the boxes are those of `boxes_at`."""
+    width = line_width((frame.shape[1], frame.shape[0]), shown_at)
+    for colour, box in boxes:
+        _outline(frame, box, RGB[colour], width)
 
 
 def _outline(frame: np.ndarray, box: Box, colour: tuple[int, int, int], width: int) -> None:
