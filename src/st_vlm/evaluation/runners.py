@@ -13,6 +13,9 @@ import torch
 from tqdm import tqdm
 
 from st_vlm.errors import InputError
+from st_vlm.models.answering import AnsweringMixin
+from st_vlm.models.greedy import Turn, greedy, greedy_shared
+from st_vlm.models.shared_prefix import share
 from st_vlm.training.clips import ClipReader, model_inputs
 from st_vlm.training.conversations import prompt_text, to_conversation
 
@@ -118,22 +121,33 @@ def _answer_batch(model, processor, read_clip, rows, max_new_tokens: int, failur
     for row in rows:
         try:
             conversation = to_conversation(row)
-            asked.append((conversation, None if conversation.video is None else read_clip(conversation)))
+            asked.append((conversation, read_clip(conversation) if conversation.shown else None))
         except InputError as error:
             failures[row["id"]] = str(error).removeprefix(f"Question {row['id']}: ")
     if not asked:
         return []
     prompts = [prompt_text(processor, conversation) for conversation, _ in asked]
-    clips = [clip for _, clip in asked if clip is not None]
-    inputs = model_inputs(processor, prompts, clips, padding_side="left")
-    length = inputs["input_ids"].shape[1]
-    inputs = {
-        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
-        for name, value in inputs.items()
-    }
-    tokens = model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=max_new_tokens)
-    texts = processor.batch_decode(tokens[:, length:], skip_special_tokens=True)
+    said = _said(model, processor, prompts, [clip for _, clip in asked], max_new_tokens)
+    texts = processor.batch_decode([tokens for tokens, _ in said], skip_special_tokens=True)
     return [(conversation.id, text.strip()) for (conversation, _), text in zip(asked, texts, strict=True)]
+
+
+def _said(model, processor, prompts: list[str], clips: list, max_new_tokens: int) -> list[Turn]:
+    """The turn that answers each prompt; a clip with several questions is run once where the model can."""
+    groups: dict[int, list[int]] = {}
+    for index, clip in enumerate(clips):
+        groups.setdefault(id(clip), []).append(index)
+    if isinstance(model, AnsweringMixin) and None not in clips and len(groups) < len(clips):
+        firsts = [group[0] for group in groups.values()]
+        inputs = model_inputs(processor, [prompts[i] for i in firsts], [clips[i] for i in firsts], padding_side="left")
+        shared = share(processor, inputs, [[prompts[i] for i in group] for group in groups.values()])
+        if shared is not None:
+            every = [range(len(clips))]
+            turns = greedy_shared(model, shared, every, max_new_tokens, processor.tokenizer.pad_token_id)[0]
+            order = [index for group in groups.values() for index in group]
+            return [turn for _, turn in sorted(zip(order, turns, strict=True), key=lambda pair: pair[0])]
+    shown = [clip for clip in clips if clip is not None]
+    return greedy(model, model_inputs(processor, prompts, shown, padding_side="left"), max_new_tokens)
 
 
 def _by_clip(rows: Sequence) -> list[int]:

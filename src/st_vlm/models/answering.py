@@ -1,14 +1,18 @@
-"""From a video and a question to the model's sentence and the value it states."""
+"""From a video and a question to the model's sentence, the value it states, and how sure the model was."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from st_vlm.errors import InputError
+from st_vlm.models.carried_code import IS_CARRIED
+from st_vlm.models.confidence import confidence
+from st_vlm.models.greedy import greedy, greedy_shared
+from st_vlm.models.shared_prefix import positions, share
 
 
 @dataclass(frozen=True)
@@ -17,15 +21,23 @@ class ModelAnswer:
 
     Attributes:
         text: The generated sentence.
-        answer: The typed answer parsed from it; None where no task is given or the text holds no answer to it.
+        answer: The typed answer parsed from it, with its unit; None where the text holds no answer, or leaves open
+            which of several values is meant.
+        confidence: 0 to 1, from the probabilities of the tokens that state the answer (`confidence.confidence`).
     """
 
     text: str
     answer: Any = None
+    confidence: float = 0.0
+
+    def __str__(self) -> str:
+        """The sentence, and in brackets what was read from it and the confidence in percent."""
+        read = "no answer read" if self.answer is None else stated(self.answer)
+        return f"{self.text} [{read}, confidence {100 * self.confidence:.0f} %]"
 
 
 class AnsweringMixin:
-    """Gives a conditional-generation model `answer` and `answer_batch`."""
+    """Gives a conditional-generation model `answer`, `answer_batch` and `answer_clip`."""
 
     _answer_processor = None
 
@@ -35,6 +47,7 @@ class AnsweringMixin:
         question: str,
         marks: Sequence | None = None,
         timestamps: Sequence[float] | None = None,
+        camera: Mapping | None = None,
         processor=None,
         task: str | None = None,
         max_new_tokens: int = 64,
@@ -45,18 +58,19 @@ class AnsweringMixin:
             [question],
             [marks],
             [timestamps],
+            [camera],
             processor=processor,
             tasks=[task],
             max_new_tokens=max_new_tokens,
         )[0]
 
-    @torch.inference_mode()
     def answer_batch(
         self,
         videos: Sequence,
         questions: Sequence[str],
         marks: Sequence | None = None,
         timestamps: Sequence | None = None,
+        cameras: Sequence | None = None,
         processor=None,
         tasks: Sequence[str | None] | None = None,
         max_new_tokens: int = 64,
@@ -64,76 +78,171 @@ class AnsweringMixin:
         """Answer N questions in one batch, by greedy decoding.
 
         Args:
-            videos: N videos as `STVLMProcessor` takes them, or None for a question asked without video. The same
-                path given several times is decoded once.
+            videos: N videos as `STVLMProcessor` takes them. None with marks, timestamps or a camera is a clip without
+                images, None with none of them a question without any clip. The same path given several times is
+                decoded once.
             questions: N questions.
             marks: N lists of marks or None, see `STVLMProcessor.__call__`.
             timestamps: N lists of seconds or None.
+            cameras: N cameras or None.
             processor: By default the one saved with the model, loaded once.
-            tasks: N task ids, which say how the texts are parsed, or None.
+            tasks: N task ids, which say how the texts are parsed, or None: then the question and the text tell.
             max_new_tokens: Longest answer.
 
         Raises:
-            InputError: Lists of different lengths, a question without text or with `<video>` in it, a video or marks
-                that the processor refuses, or a model that was not loaded from a folder with a processor and no
-                `processor` given.
+            InputError: Lists of different lengths, a question without text, with `<video>` in it or with the name of
+                a mark's colour where nothing is marked, a video, marks, times or camera that the processor refuses,
+                or a model that was not loaded from a folder with a processor and no `processor` given.
         """
         n = len(questions)
         if n == 0:
             return []
-        given = {"videos": videos, "marks": marks, "timestamps": timestamps, "tasks": tasks}
+        given = {
+            "videos": videos,
+            "marks": marks,
+            "timestamps": timestamps,
+            "cameras": cameras,
+            "tasks": tasks,
+        }
         lists = {name: [None] * n if values is None else list(values) for name, values in given.items()}
         for name, values in lists.items():
             if len(values) != n:
                 raise InputError(f"{n} questions but {len(values)} {name}; give one for each question.")
         processor = processor or self._own_processor()
-        prompts = [_prompt(processor, v, q) for v, q in zip(lists["videos"], questions, strict=True)]
-        inputs = processor(text=prompts, **_with_video(lists), padding=True, padding_side="left", return_tensors="pt")
-        was_training = self.training
-        self.eval()
-        try:
-            tokens = self.generate(
-                **inputs.to(self.device, self.dtype), do_sample=False, num_beams=1, max_new_tokens=max_new_tokens
+        tasks = lists.pop("tasks")
+        clips = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+        prompts = [_prompt(processor, clip, question) for clip, question in zip(clips, questions, strict=True)]
+        inputs = _processed(processor, prompts, clips)
+        return self._said(processor, questions, tasks, [greedy(self, inputs, max_new_tokens)])
+
+    def answer_clip(
+        self,
+        video,
+        questions: Sequence[str],
+        marks: Sequence | None = None,
+        timestamps: Sequence[float] | None = None,
+        camera: Mapping | None = None,
+        processor=None,
+        tasks: Sequence[str | None] | None = None,
+        max_new_tokens: int = 64,
+        batch_size: int = 16,
+    ) -> list[ModelAnswer]:
+        """Answer N questions about one video, which is read, shown to the model and encoded once.
+
+        In float32 the answers are those of `answer`, question by question.
+
+        Args:
+            video, marks, timestamps, camera: As of `answer`.
+            questions: N questions.
+            processor, max_new_tokens: As of `answer_batch`.
+            tasks: N task ids, or None.
+            batch_size: Most questions at once.
+
+        Raises:
+            InputError: As `answer_batch`.
+        """
+        n = len(questions)
+        tasks = [None] * n if tasks is None else list(tasks)
+        if len(tasks) != n:
+            raise InputError(f"{n} questions but {len(tasks)} tasks; give one for each question.")
+        if n == 0:
+            return []
+        processor = processor or self._own_processor()
+        clip = {"videos": video, "marks": marks, "timestamps": timestamps, "cameras": camera}
+        prompts = [_prompt(processor, clip, question) for question in questions]
+        batches = [range(start, min(start + batch_size, n)) for start in range(0, n, batch_size)]
+        shared = None
+        if _has_clip(clip):
+            inputs = _processed(processor, prompts[:1], [clip])
+            shared = share(processor, inputs, [prompts])
+        if shared is not None:
+            said = greedy_shared(self, shared, batches, max_new_tokens, processor.tokenizer.pad_token_id)
+        else:
+            said = (
+                greedy(self, _processed(processor, [prompts[i] for i in batch], [clip] * len(batch)), max_new_tokens)
+                for batch in batches
             )
-        finally:
-            self.train(was_training)
-        texts = processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        return [
-            ModelAnswer(text.strip(), _parse(task, text.strip(), question))
-            for text, task, question in zip(texts, lists["tasks"], questions, strict=True)
-        ]
+        return self._said(processor, questions, tasks, said)
+
+    def _said(self, processor, questions: Sequence[str], tasks: Sequence, batches: Iterable) -> list[ModelAnswer]:
+        answers: list[ModelAnswer] = []
+        for batch in batches:
+            for tokens, logs in batch:
+                read = _reader(tasks[len(answers)], questions[len(answers)])
+
+                def decode(some: Sequence[int]) -> str:
+                    return processor.tokenizer.decode(some, skip_special_tokens=True).strip()
+
+                text = decode(tokens)
+                answers.append(ModelAnswer(text, read(text), confidence(tokens, logs, decode, read)))
+        return answers
 
     def _own_processor(self):
         if self._answer_processor is None:
-            from transformers import AutoProcessor
+            from st_vlm.models.processing_st_vlm import STVLMProcessor
 
             folder = getattr(self, "name_or_path", "") or self.config._name_or_path
             if not folder:
                 raise InputError("This model was not loaded from a folder, so its processor is unknown: pass one.")
-            self._answer_processor = AutoProcessor.from_pretrained(folder)
+            self._answer_processor = STVLMProcessor.from_pretrained(folder, trust_remote_code=IS_CARRIED or None)
         return self._answer_processor
 
 
-def _prompt(processor, video, question: str) -> str:
+def stated(answer) -> str:
+    """A typed answer in the fewest words: "12.34 m", "3 o'clock", "2.0 to 7.5 s", "red".
+
+    >>> from st_vlm.questions.answers import Interval
+    >>> stated(Interval(2, 7.5))
+    '2.0 to 7.5 s'
+    """
+    from st_vlm.questions.answers import Choice, ClockHour, Count, Interval, Position, Quantity
+
+    match answer:
+        case Quantity(value, unit):
+            return f"{value:g} {unit}"
+        case Count(number):
+            return str(number)
+        case ClockHour(hour):
+            return f"{hour} o'clock"
+        case Interval(start_s, end_s):
+            return f"{start_s} to {end_s} s"
+        case Choice(option):
+            return option
+        case Position(metres):
+            return f"({', '.join(f'{value:g}' for value in metres)}) m"
+    raise TypeError(f"{answer!r} is no answer.")
+
+
+def _prompt(processor, clip: Mapping, question: str) -> str:
     if not isinstance(question, str) or not question.strip():
         raise InputError(f"A question is a text, not {question!r}.")
     for token in (processor.video_token, processor.image_token):
         if token in question:
             raise InputError(f"The question {question!r} holds {token}, which stands for a picture: leave it out.")
-    content = [] if video is None else [{"type": "video"}]
+    content = [{"type": "video"}] if _has_clip(clip) else []
     messages = [{"role": "user", "content": [*content, {"type": "text", "text": question}]}]
     return processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
 
 
-def _with_video(lists: Mapping[str, list]) -> dict[str, list]:
-    """The processor's lists have one entry a video: leave out the items without."""
-    kept = [i for i, video in enumerate(lists["videos"]) if video is not None]
-    return {name: [lists[name][i] for i in kept] for name in ("videos", "marks", "timestamps")} if kept else {}
+def _has_clip(clip: Mapping) -> bool:
+    """Whether a question is about a clip, with or without images."""
+    return bool(clip["marks"]) or any(clip[name] is not None for name in ("videos", "timestamps", "cameras"))
 
 
-def _parse(task: str | None, text: str, question: str):
+def _processed(processor, prompts: Sequence[str], clips: Sequence[Mapping]) -> dict[str, torch.Tensor]:
+    """A batch padded on the left, and the positions of its real tokens.
+
+    The processor's lists have one entry a clip: questions without any are left out of them.
+    """
+    shown = [clip for clip in clips if _has_clip(clip)]
+    lists = {name: [clip[name] for clip in shown] for name in shown[0]} if shown else {}
+    inputs = dict(processor(text=list(prompts), **lists, padding=True, padding_side="left", return_tensors="pt"))
+    return {**inputs, "position_ids": positions(inputs["attention_mask"])}
+
+
+def _reader(task: str | None, question: str) -> Callable[[str], Any]:
+    from st_vlm.questions.parsing import parse_answer, parse_any
+
     if task is None:
-        return None
-    from st_vlm.questions.parsing import parse_answer
-
-    return parse_answer(task, text, question=question)
+        return lambda text: parse_any(text, question)
+    return lambda text: parse_answer(task, text, question=question)
