@@ -44,6 +44,9 @@ class DataArguments:
     split: str = field(default="train", metadata={"help": "Split to learn from."})
     num_recordings: int | None = field(default=None, metadata={"help": "How many recordings to simulate."})
     max_rows: int | None = field(default=None, metadata={"help": "Learn from the first so many questions only."})
+    box_noise: float = field(
+        default=0.0, metadata={"help": "Noise on the boxes of track tokens, as a share of the image's width."}
+    )
     questions_per_clip: int = field(
         default=1, metadata={"help": "Questions of a clip that share one sequence; more than 1 for ST-VLM only."}
     )
@@ -56,6 +59,10 @@ class TunedModelConfig(ModelConfig):
     model_name_or_path: str = field(
         default=TINY, metadata={"help": "`tiny` (made here), a folder, or a model's name on the Hub."}
     )
+    track_tokens: bool | None = field(
+        default=None, metadata={"help": "Add track tokens to a model that has none; false makes `tiny` without."}
+    )
+    sees_video: bool = field(default=True, metadata={"help": "False makes `tiny` without a vision tower."})
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -63,7 +70,13 @@ def main(argv: list[str] | None = None) -> None:
     use_all_cores()
     with arguments.main_process_first(desc="building the dataset"):
         rows = load_rows(
-            data.dataset, data.config_name, data.split, data.data_dir, data.num_recordings, max_rows=data.max_rows
+            data.dataset,
+            data.config_name,
+            data.split,
+            data.data_dir,
+            data.num_recordings,
+            max_rows=data.max_rows,
+            with_video=chosen.sees_video,
         )
         clips = share_clips(rows, data.questions_per_clip)
     quantisation = get_quantization_config(chosen)
@@ -72,6 +85,8 @@ def main(argv: list[str] | None = None) -> None:
     model, processor = load_model(
         chosen.model_name_or_path,
         seed=arguments.seed,
+        track_tokens=chosen.track_tokens,
+        sees_video=chosen.sees_video,
         dtype=chosen.dtype,
         revision=chosen.model_revision,
         attn_implementation=chosen.attn_implementation,
@@ -81,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
     trainer = AnswerTrainer(
         model=model,
         args=prepare_arguments(arguments),
-        data_collator=AnswerCollator(processor),
+        data_collator=AnswerCollator(processor, box_noise=data.box_noise),
         train_dataset=clips,
         processing_class=processor,
         peft_config=get_peft_config(chosen),
@@ -128,7 +143,12 @@ def save(trainer: AnswerTrainer, processor, chosen: TunedModelConfig) -> None:
 
             # Merged into the weights as they were before they were rounded to 4 bits.
             whole, _ = load_model(
-                chosen.model_name_or_path, trainer.args.seed, dtype=chosen.dtype, revision=chosen.model_revision
+                chosen.model_name_or_path,
+                trainer.args.seed,
+                chosen.track_tokens,
+                chosen.sees_video,
+                dtype=chosen.dtype,
+                revision=chosen.model_revision,
             )
             merged = PeftModel.from_pretrained(whole, str(output_dir / "adapter")).merge_and_unload()
             merged.save_pretrained(output_dir)

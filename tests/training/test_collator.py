@@ -173,7 +173,7 @@ def test_a_truncated_sequence_is_refused(base_processor, rows, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"video": None}, "has no video"),
+        ({"marks": None}, "has no marks"),
         ({"video": {"path": "gone.mp4", "bytes": None}}, "no video at gone.mp4"),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": "?"}]}]}, "must end with"),
         ({"timestamps": [0.0]}, "timestamps"),

@@ -134,7 +134,7 @@ def project_boxes(
 def pixel_rays(pixels: np.ndarray, camera: Lens) -> np.ndarray:
     """The directions that a camera sees at (..., 2) pixels, as (..., 3) points of its frame at depth 1.
 
-    Distortion is undone by fixed-point iteration, to a thousandth of a pixel within the field that a lens was fitted on.
+    Distortion is undone by fixed-point iteration, to a thousandth of a pixel within the field a lens was fitted on.
     """
     inverse = np.linalg.inv(camera.intrinsics[:2, :2])
     plane = wanted = (pixels - camera.intrinsics[:2, 2]) @ inverse.T

@@ -11,6 +11,7 @@ from st_vlm.kinematics.box_motion import BOX_FEATURES
 from st_vlm.models.track_features import UNIT, UNKNOWN
 
 WAVES = 6
+WIDTH_STEP = 64
 
 
 class TrackEncoder(nn.Module):
@@ -28,6 +29,9 @@ class TrackEncoder(nn.Module):
     def __init__(self, features: int, hidden: int, width: int, camera_dropout: float) -> None:
         super().__init__()
         self.camera_dropout = camera_dropout
+        # Kernels for 4-bit weights want widths in steps of 64; the room is for numbers to come.
+        features = math.ceil(features / WIDTH_STEP) * WIDTH_STEP
+        self.room = features
         self.absent = nn.Linear(features, hidden, bias=False)
         self.input = nn.Linear(features * (1 + 2 * WAVES), hidden)
         self.output = nn.Linear(hidden, width)
@@ -41,6 +45,8 @@ class TrackEncoder(nn.Module):
             known = known & ~(dropped & of_camera)
         # Full precision until the sines are taken: half precision would blur what they tell apart.
         values = torch.where(known, track_features, 0).float() * UNIT
+        room = self.room - known.shape[-1]
+        values, known = nn.functional.pad(values, (0, room)), nn.functional.pad(known, (0, room), value=True)
         angles = values[..., None] * (math.pi / 4 * 2.0 ** torch.arange(WAVES, device=values.device))
         waves = torch.cat([values[..., None], angles.sin(), angles.cos()], dim=-1) * known[..., None]
         dtype = self.input.weight.dtype

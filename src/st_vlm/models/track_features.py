@@ -36,7 +36,7 @@ def track_features(marks: Sequence[Mark], times_s: np.ndarray, size: tuple[int, 
     boxes = boxes.reshape(len(marks), len(times_s), 4)
     values = box_motion(np.asarray(times_s, np.float64), boxes, sight_of(camera, size, len(times_s)))
     whole = np.clip(np.round(np.nan_to_num(values) / UNIT), -_LARGEST, _LARGEST)
-    return np.where(np.isfinite(values), whole, UNKNOWN).astype(np.int32).reshape(len(marks), len(times_s), -1)
+    return np.where(np.isfinite(values), whole, UNKNOWN).astype(np.int32)
 
 
 def sight_of(camera: Mapping | None, size: tuple[int, int], count: int) -> Sight:

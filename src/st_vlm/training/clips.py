@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ import torch
 from st_vlm.errors import InputError
 from st_vlm.models.processing_st_vlm import STVLMProcessor
 from st_vlm.models.video_inputs import Clip, gather_clips
-from st_vlm.models.video_processing_st_vlm import STVLMVideoProcessor
+from st_vlm.models.video_processing_st_vlm import FramesToCome, STVLMVideoProcessor
 from st_vlm.training.conversations import Conversation
 from st_vlm.video.marks import draw_marks
 
@@ -42,7 +43,9 @@ class ClipReader:
         self._bytes = 0
 
     def __call__(self, conversation: Conversation) -> Clip:
-        """Frames (T, H, W, 3) uint8 with their marks drawn, and their times; no marks are left to draw.
+        """Frames (T, H, W, 3) uint8 with their marks drawn, their times, marks and camera.
+
+        A model that sees no video gets no frames, and its clips are not read.
 
         Raises:
             InputError: A video that cannot be read, or marks or times that do not fit it.
@@ -56,20 +59,26 @@ class ClipReader:
         except InputError as error:
             raise InputError(f"Question {conversation.id}: {error}") from error
         self._kept[key] = clip
-        self._bytes += clip.frames.nbytes
+        self._bytes += _size(clip)
         while self._bytes > self.cache_bytes and len(self._kept) > 1:
-            self._bytes -= self._kept.popitem(last=False)[1].frames.nbytes
+            self._bytes -= _size(self._kept.popitem(last=False)[1])
         return clip
 
     def _read(self, conversation: Conversation) -> Clip:
         ours = isinstance(self.processor, STVLMProcessor)
+        if conversation.video is None and not (ours and self.processor.track_tokens):
+            raise InputError("its clip has no video, but this model has no track tokens to learn of it: build clips.")
         reader = self.processor.video_processor if ours else STVLMVideoProcessor()
         fps = _frame_rate(conversation.timestamps, reader.frame_interval_s)
-        clip = gather_clips(reader, [conversation.video], [conversation.marks], [conversation.timestamps], fps=fps)[0]
-        height, width = clip.frames.shape[1:3]
-        shown_at = reader.shown_size((width, height)) if ours else None
-        frames = draw_marks(clip.frames, clip.marks, shown_at)
-        return Clip(_resized(reader, frames) if ours else frames, clip.times_s, ())
+        blind = ours and not (self.processor.sees_video and conversation.video)
+        about = [conversation.marks], [conversation.timestamps]
+        clip = gather_clips(
+            reader, [None if blind else conversation.video], *about, fps=fps, cameras=[conversation.camera]
+        )[0]
+        if blind:
+            return clip
+        frames = _shown(reader, clip) if ours else draw_marks(clip.frames, clip.marks)
+        return replace(clip, frames=frames, drawn=True)
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_kept": OrderedDict(), "_bytes": 0}
@@ -86,7 +95,7 @@ def model_inputs(processor, texts: list[str], clips: list[Clip], padding_side: s
         return dict(processor(**options))
     frames = [clip.frames for clip in clips]
     if isinstance(processor, STVLMProcessor):
-        return dict(processor(videos=frames, timestamps=[clip.times_s for clip in clips], **options))
+        return dict(processor(videos=clips, **options))
     from transformers.video_utils import VideoMetadata
 
     metadata = [
@@ -101,11 +110,16 @@ def model_inputs(processor, texts: list[str], clips: list[Clip], padding_side: s
     return dict(processor(videos=frames, video_metadata=metadata, do_sample_frames=False, **options))
 
 
-def _resized(reader: STVLMVideoProcessor, frames: np.ndarray) -> np.ndarray:
-    """Frames at the model's size, as bytes: resizing them again changes nothing."""
+def _shown(reader: STVLMVideoProcessor, clip: Clip) -> np.ndarray:
+    """Marked frames at the model's size, as bytes: resizing them again changes nothing."""
     options = {"do_rescale": False, "do_normalize": False, "do_sample_frames": False, "return_tensors": "pt"}
-    pixels = reader([frames], **options)["pixel_values_videos"][0]
+    pixels = reader([FramesToCome.of(clip.frames, clip.marks)], **options)["pixel_values_videos"][0]
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _size(clip: Clip) -> int:
+    """Bytes that a clip takes; one without frames is small."""
+    return 10_000 if clip.frames is None else clip.frames.nbytes
 
 
 def _frame_rate(timestamps: list[float], interval_s: float) -> float | None:
@@ -116,11 +130,11 @@ def _frame_rate(timestamps: list[float], interval_s: float) -> float | None:
 
 def _key(conversation: Conversation) -> str:
     """What decides the frames: the file, the marks and the times."""
-    video = conversation.video
+    video = conversation.video or b""
     if isinstance(video, str):
         # A clip that was written anew under its old name is another clip.
         changed = os.stat(video).st_mtime_ns if os.path.exists(video) else 0
         video = f"{video}:{changed}".encode()
     digest = hashlib.sha1(video, usedforsecurity=False)
-    digest.update(json.dumps([conversation.marks, conversation.timestamps]).encode())
+    digest.update(json.dumps([conversation.marks, conversation.timestamps, conversation.camera]).encode())
     return digest.hexdigest()

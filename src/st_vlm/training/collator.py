@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from st_vlm.errors import InputError
 from st_vlm.models.processing_st_vlm import STVLMProcessor
+from st_vlm.models.video_inputs import Clip
 from st_vlm.training.clips import CACHE_BYTES, ClipReader, model_inputs
 from st_vlm.training.conversations import Conversation, answer_text, prompt_text, to_conversations
 from st_vlm.training.sharing import shared_mask, shared_positions
+from st_vlm.video.marks import Box, Mark
 
 IGNORED = -100
 
@@ -26,10 +29,13 @@ class AnswerCollator:
     Args:
         processor: `STVLMProcessor` or that of another video model with a chat template.
         cache_bytes: See `ClipReader`.
+        box_noise: Standard deviation of the noise put on the boxes of track tokens, as a share of the image's width:
+            what a model will be asked about comes from detectors and annotators, not from exact projection.
     """
 
-    def __init__(self, processor, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, processor, cache_bytes: int = CACHE_BYTES, box_noise: float = 0.0) -> None:
         self.processor = processor
+        self.box_noise = box_noise
         self.read_clip = ClipReader(processor, cache_bytes)
         tokenizer = processor.tokenizer
         self._special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
@@ -43,7 +49,7 @@ class AnswerCollator:
                 clip for another model than ST-VLM.
         """
         asked = [to_conversations(example) for example in examples]
-        clips = [self.read_clip(conversations[0]) for conversations in asked]
+        clips = [self._disturbed(self.read_clip(conversations[0])) for conversations in asked]
         prompts = [[prompt_text(self.processor, one) for one in conversations] for conversations in asked]
         answers = [[answer_text(self.processor, one) for one in conversations] for conversations in asked]
         texts = [prompt[0] + answer[0] for prompt, answer in zip(prompts, answers, strict=True)]
@@ -61,6 +67,16 @@ class AnswerCollator:
             raise InputError("Several questions in one sequence are for ST-VLM only: set questions_per_clip to 1.")
         sequences = [self._branches(*item) for item in zip(first, asked, prompts, answers, strict=True)]
         return batch | self._joined(sequences)
+
+    def _disturbed(self, clip: Clip) -> Clip:
+        """The clip with noise on its boxes; the frames, whose marks are drawn, stay."""
+        if not self.box_noise:
+            return clip
+        marks = []
+        for mark in clip.marks:
+            noise = self.box_noise * clip.size[0] * torch.randn(len(mark.boxes), 4)
+            marks.append(Mark(mark.color, tuple(map(_moved, mark.boxes, noise.tolist()))))
+        return replace(clip, marks=tuple(marks))
 
     def _label(self, labels: torch.Tensor, tokens: torch.Tensor, asked: Conversation, answer: str) -> None:
         """Copy the answer's tokens, through the end of its turn, from one sequence without padding to its labels."""
@@ -124,3 +140,11 @@ class AnswerCollator:
 
     def _tokens(self, text: str) -> list[int]:
         return self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def _moved(box: Box | None, noise: list[float]) -> Box | None:
+    """A box with its edges moved; left as it is where it would turn inside out."""
+    if box is None:
+        return None
+    x1, y1, x2, y2 = (edge + step for edge, step in zip(box, noise, strict=True))
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else box

@@ -16,10 +16,11 @@ class Conversation:
         id: The row's id, for error messages.
         question: The turns up to the question: a list of `{"role", "content"}` as chat templates take them.
         answer: The assistant's sentence.
-        video: Path of the clip, or the file's bytes; None for a question that is asked without one.
-        marks: `{"color", "boxes"}` of every marked object, boxes in pixels of the stored video; none without a video.
+        shown: Whether it is asked about a clip, with or without images.
+        video: Path of the clip, or the file's bytes; None where there is none.
+        marks: `{"color", "boxes"}` of every marked object, boxes in pixels of the stored video; none without a clip.
         timestamps: Seconds of the clip's frames.
-        camera: What is known of the camera, as a dataset row has it; None for nothing, or without a video.
+        camera: What is known of the camera, as a dataset row has it; None for nothing, or without a clip.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Conversation:
     marks: list[dict]
     timestamps: list[float]
     camera: Mapping | None = None
+    shown: bool = True
 
 
 def to_conversations(example: Mapping) -> list[Conversation]:
@@ -41,14 +43,12 @@ def to_conversations(example: Mapping) -> list[Conversation]:
 def to_conversation(row: Mapping) -> Conversation:
     """The conversation of a dataset row (`questions.rows.ROW_SCHEMA` and `video`).
 
-    A row whose question shows no video (the control variant `no_video`) needs none.
-
     Raises:
-        InputError: A row without id, video, marks or timestamps, or whose messages are not turns that end with the
+        InputError: A row without id, marks or timestamps, or whose messages are not turns that end with the
             assistant's one sentence.
     """
     shown = any(part["type"] == "video" for turn in row.get("messages") or () for part in turn["content"])
-    needed = ("id", "messages", *(["video"] if shown else []), "marks", "timestamps")
+    needed = ("id", "messages", "marks", "timestamps")
     missing = [key for key in needed if row.get(key) is None]
     if missing:
         raise InputError(f"Question {row.get('id', '?')} has no {' and no '.join(missing)}; is this an STKit dataset?")
@@ -63,6 +63,7 @@ def to_conversation(row: Mapping) -> Conversation:
         id=row["id"],
         question=messages[:-1],
         answer=answer,
+        shown=shown,
         video=_video(row) if shown else None,
         marks=[{"color": mark["color"], "boxes": mark["boxes"]} for mark in row["marks"]] if shown else [],
         timestamps=list(row["timestamps"]),
@@ -103,12 +104,12 @@ def _message(turn: Mapping) -> dict:
     return {"role": turn["role"], "content": content}
 
 
-def _video(row: Mapping) -> str | bytes:
+def _video(row: Mapping) -> str | bytes | None:
     """The video's bytes where the dataset carries them, else its path."""
-    video = row["video"]
-    if isinstance(video, str):
+    video = row.get("video")
+    if video is None or isinstance(video, str):
         return video
-    value = video and (video.get("bytes") or video.get("path"))
+    value = video.get("bytes") or video.get("path")
     if not value:
         raise InputError(f"Question {row['id']} has neither a path nor bytes in its video column.")
     return value

@@ -10,7 +10,19 @@ from st_vlm.errors import InputError
 
 DEFAULT_DATASET = "stkit"
 # What tuning and the bench need of a row.
-COLUMNS = ("id", "clip_id", "task", "question", "answer", "messages", "target", "marks", "timestamps", "video")
+COLUMNS = (
+    "id",
+    "clip_id",
+    "task",
+    "question",
+    "answer",
+    "messages",
+    "target",
+    "marks",
+    "timestamps",
+    "camera",
+    "video",
+)
 
 
 def load_rows(
@@ -21,6 +33,7 @@ def load_rows(
     num_recordings: int | None = None,
     seed: int | None = None,
     max_rows: int | None = None,
+    with_video: bool = True,
 ):
     """One split of a dataset of questions.
 
@@ -31,6 +44,7 @@ def load_rows(
         data_dir: Of `stkit`: the source's recordings.
         num_recordings, seed: Of the simulated source.
         max_rows: The first so many rows only.
+        with_video: Whether every clip must be there; a model that sees no video needs none.
 
     Returns:
         `datasets.Dataset` with at least `COLUMNS`; `video` is not decoded.
@@ -44,15 +58,16 @@ def load_rows(
     if options and (dataset != DEFAULT_DATASET or config_name not in (None, "simulated")):
         raise InputError(f"{' and '.join(options)} are for the simulated source of stkit only.")
     if dataset != DEFAULT_DATASET and (_is_path(dataset) or Path(dataset).exists()):
-        rows = _built(Path(dataset), split)
+        rows = _built(Path(dataset), split, with_video)
     else:
-        rows = _loaded(dataset, config_name, split, options | ({} if data_dir is None else {"data_dir": data_dir}))
+        options |= {} if data_dir is None else {"data_dir": data_dir}
+        rows = _loaded(dataset, config_name, split, options, with_video)
     if missing := set(COLUMNS) - set(rows.column_names):
         raise InputError(f"The dataset {dataset} has no column {min(missing)}; is it an STKit dataset?")
     return rows if max_rows is None else rows.select(range(min(max_rows, len(rows))))
 
 
-def _loaded(name: str, config_name: str | None, split: str, options: dict):
+def _loaded(name: str, config_name: str | None, split: str, options: dict, with_video: bool):
     """A split by `load_dataset`: `stkit` or a Hub dataset."""
     import datasets
 
@@ -69,11 +84,12 @@ def _loaded(name: str, config_name: str | None, split: str, options: dict):
     rows = loaded[split]
     if "video" not in rows.column_names:
         return rows
-    _refuse_lost(name, rows.data.column("video").null_count, len(rows))
+    if with_video:
+        _refuse_lost(name, rows.data.column("video").null_count, len(rows))
     return rows.cast_column("video", datasets.Video(decode=False))
 
 
-def _built(folder: Path, split: str):
+def _built(folder: Path, split: str, with_video: bool):
     """A split of a built folder, read where it lies.
 
     `load_dataset` would copy the rows, with the absolute paths of their videos, into a cache that outlives a folder
@@ -93,16 +109,17 @@ def _built(folder: Path, split: str):
     file = folder / split / METADATA_FILE
     try:
         blind = "file_name" not in pq.read_schema(file).names
-        if blind and read_json(folder / BUILD_FILE).get("control") != "no_video":
+        if blind and with_video and read_json(folder / BUILD_FILE).get("control") != "no_video":
             raise InputError(f"{folder} was built without video, but a video model needs one: build it with clips.")
         names = [name for name in COLUMNS if name != "video"]
         table = pq.read_table(file, columns=names if blind else ["file_name", *names])
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file} cannot be read as Parquet: {_first_sentence(error)}") from error
     names = [None] * len(table) if blind else table["file_name"].to_pylist()
-    if not blind:
+    if not blind and with_video:
         _refuse_lost(folder, names.count(None), len(names))
-    videos = [name and {"path": str(folder.absolute() / split / name), "bytes": None} for name in names]
+    home = folder.absolute() / split
+    videos = [None if name is None else {"path": str(home / name), "bytes": None} for name in names]
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     table = table.select([name for name in table.column_names if name != "file_name"])
     table = table.append_column("video", pa.array(videos, kind))

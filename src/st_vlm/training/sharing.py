@@ -22,8 +22,8 @@ def share_clips(dataset, most: int):
         most: Most questions of one clip in one example; a clip with more makes several examples.
 
     Returns:
-        `datasets.Dataset` with `video`, `marks`, `timestamps`, `questions` (a list of `{id, messages}`) and `length`,
-        the number of frames, by which a trainer can put clips of like length into one batch.
+        `datasets.Dataset` with `video`, `marks`, `timestamps`, `camera`, `questions` (a list of `{id, messages}`) and
+        `length`, the number of frames, by which a trainer can put clips of like length into one batch.
 
     Raises:
         InputError: `most` below 1.
@@ -39,7 +39,7 @@ def share_clips(dataset, most: int):
         open_group[clip].append(index)
     asked = dataset.select_columns(["id", "messages"])
     # Clips are small beside their videos, which stay files; what is copied here are boxes and words.
-    clips = dataset.select([group[0] for group in groups]).select_columns(["video", "marks", "timestamps"])
+    clips = dataset.select([group[0] for group in groups]).select_columns(["video", "marks", "timestamps", "camera"])
     clips = clips.add_column("questions", [[asked[index] for index in group] for group in groups])
     return clips.add_column("length", [len(times) for times in clips["timestamps"]])
 
