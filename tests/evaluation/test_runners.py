@@ -8,6 +8,7 @@ import torch
 from micro_dataset import micro_folder
 
 from st_vlm.errors import InputError
+from st_vlm.evaluation import runners
 from st_vlm.evaluation.runners import PREDICTIONS_FILE, answer_questions, model_identity
 from st_vlm.models.tiny import make_tiny
 from st_vlm.training.rows import load_rows
@@ -46,9 +47,8 @@ def test_texts_are_those_of_model_answer(tiny, rows, tmp_path):
     assert {line["id"]: line["text"] for line in lines(tmp_path)} == report.texts
     for index in (0, 9, 20):
         row = rows[index]
-        own = model.answer(
-            row["video"]["path"], row["question"], row["marks"], row["timestamps"], processor, max_new_tokens=6
-        )
+        asked = (row["video"]["path"], row["question"], row["marks"], row["timestamps"], row["camera"])
+        own = model.answer(*asked, processor, max_new_tokens=6)
         assert report.texts[row["id"]] == own.text
 
 
@@ -89,6 +89,27 @@ def test_questions_of_one_clip_are_neighbours_and_it_is_decoded_once(tiny, rows,
     assert len(decoded) == len(set(rows["clip_id"]))
     order = [line["id"][:8] for line in lines(tmp_path)]
     assert sum(a != b for a, b in pairwise(order)) == len(set(order)) - 1
+
+
+def test_a_clip_with_several_questions_is_encoded_once(tiny, rows, tmp_path, monkeypatch):
+    encoded = []
+    backbone = type(tiny[0].model)
+    original = backbone.get_video_features
+    monkeypatch.setattr(
+        backbone,
+        "get_video_features",
+        lambda self, pixels, **options: encoded.append(len(pixels)) or original(self, pixels, **options),
+    )
+    ask(tiny, rows, tmp_path, batch_size=len(rows), max_new_tokens=2)
+    assert encoded == [len(set(rows["clip_id"]))]
+
+
+def test_another_model_is_asked_in_the_ordinary_way(tiny, rows, tmp_path, monkeypatch):
+    """Whose class offers no shared beginnings; the texts are the same."""
+    shared = ask(tiny, rows, tmp_path / "shared", batch_size=8)
+    monkeypatch.setattr(runners, "AnsweringMixin", type("Another", (), {}))
+    monkeypatch.setattr(runners, "greedy_shared", None)
+    assert ask(tiny, rows, tmp_path / "ordinary", batch_size=8).texts == shared.texts
 
 
 def test_a_video_that_cannot_be_read_fails_its_questions_only(tiny, tmp_path):

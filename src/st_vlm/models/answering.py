@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from st_vlm.models.carried_code import IS_CARRIED
 from st_vlm.models.confidence import confidence
 from st_vlm.models.greedy import greedy, greedy_shared
 from st_vlm.models.shared_prefix import positions, share
+
+# What else tells where a model came from.
+_ORIGIN = ("cache_dir", "local_files_only", "revision", "subfolder", "token")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class AnsweringMixin:
     """Gives a conditional-generation model `answer`, `answer_batch` and `answer_clip`."""
 
     _answer_processor = None
+    _origin: Mapping = MappingProxyType({})
 
     def answer(
         self,
@@ -177,6 +182,14 @@ class AnsweringMixin:
                 answers.append(ModelAnswer(text, read(text), confidence(tokens, logs, decode, read)))
         return answers
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, **kwargs):
+        """As the base's; the processor for answers will come from the same place and revision."""
+        loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model._origin = {name: kwargs[name] for name in _ORIGIN if kwargs.get(name) is not None}
+        return loaded
+
     def _own_processor(self):
         if self._answer_processor is None:
             from st_vlm.models.processing_st_vlm import STVLMProcessor
@@ -184,7 +197,9 @@ class AnsweringMixin:
             folder = getattr(self, "name_or_path", "") or self.config._name_or_path
             if not folder:
                 raise InputError("This model was not loaded from a folder, so its processor is unknown: pass one.")
-            self._answer_processor = STVLMProcessor.from_pretrained(folder, trust_remote_code=IS_CARRIED or None)
+            self._answer_processor = STVLMProcessor.from_pretrained(
+                folder, trust_remote_code=IS_CARRIED or None, **self._origin
+            )
         return self._answer_processor
 
 
@@ -199,7 +214,7 @@ def stated(answer) -> str:
 
     match answer:
         case Quantity(value, unit):
-            return f"{value:g} {unit}"
+            return f"{_short(value)} {unit}"
         case Count(number):
             return str(number)
         case ClockHour(hour):
@@ -209,8 +224,12 @@ def stated(answer) -> str:
         case Choice(option):
             return option
         case Position(metres):
-            return f"({', '.join(f'{value:g}' for value in metres)}) m"
+            return f"({', '.join(map(_short, metres))}) m"
     raise TypeError(f"{answer!r} is no answer.")
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _prompt(processor, clip: Mapping, question: str) -> str:
@@ -241,7 +260,8 @@ def _processed(processor, prompts: Sequence[str], clips: Sequence[Mapping]) -> d
 
 
 def _reader(task: str | None, question: str) -> Callable[[str], Any]:
-    from st_vlm.questions.parsing import parse_answer, parse_any
+    from st_vlm.questions.likely_task import parse_any
+    from st_vlm.questions.parsing import parse_answer
 
     if task is None:
         return lambda text: parse_any(text, question)
