@@ -21,7 +21,7 @@ def lone(script: str, *arguments: object, home: Path, package: bool, **environme
         package: Whether it imports `st_vlm` first; else it cannot.
         environment: Variables beside those of this process.
     """
-    offline = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    offline = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", ("import st_vlm\n" if package else _HIDE) + script, *map(str, arguments)],
         env=os.environ | offline | environment,
