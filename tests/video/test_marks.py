@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from st_vlm.errors import InputError
-from st_vlm.video.marks import RGB, Mark, as_marks, draw_marks, line_width
+from st_vlm.video.marks import RGB, Mark, as_marks, check_inside, check_named_marks, draw_marks, line_widths
 
 
 def test_the_line_lies_just_outside_the_box_and_the_input_stays():
@@ -40,16 +40,17 @@ def test_a_box_cut_by_the_border_keeps_a_closed_line_inside_the_image(corner, ex
 
 
 @pytest.mark.parametrize(
-    ("size", "shown", "width"),
+    ("size", "shown", "widths"),
     [
-        ((160, 90), None, 2),  # never thinner than 2 pixels
-        ((1600, 900), None, 7),  # 0.8 % of the shorter side
-        ((1600, 900), (384, 384), 7),  # still 1.7 pixels wide
-        ((1600, 900), (128, 128), 19),  # 1.5 pixels across after a shrink by 12.5
+        ((160, 90), None, (2, 2)),  # never thinner than 2 pixels
+        ((1600, 900), None, (7, 7)),  # 0.8 % of the shorter side
+        ((1600, 900), (384, 384), (7, 7)),  # still 1.7 pixels wide
+        ((1600, 900), (128, 128), (19, 11)),  # 1.5 pixels across after a shrink by 12.5, and by 7
+        ((1080, 1920), (128, 128), (13, 23)),
     ],
 )
-def test_line_width(size, shown, width):
-    assert line_width(size, shown) == width
+def test_line_widths(size, shown, widths):
+    assert line_widths(size, shown) == widths
 
 
 def box_marks(*colours):
@@ -82,3 +83,31 @@ def test_mappings_with_other_keys_are_marks():
 def test_refusals(marks, sentence):
     with pytest.raises(InputError, match=sentence):
         draw_marks(np.zeros((2, 32, 32, 3), np.uint8), marks)
+
+
+def test_a_mark_that_no_frame_shows_is_refused():
+    beyond, inside = (170.0, 10.0, 200.0, 40.0), (150.0, 10.0, 200.0, 40.0)
+    for box in (beyond, (-9.0, 10.0, 0.0, 40.0), (10.0, 120.0, 20.0, 130.0), (10.0, -50.0, 20.0, -1.0)):
+        with pytest.raises(InputError, match=r"clip\.mp4: every box of the blue mark lies outside the 160x120 frame"):
+            check_inside([Mark("blue", (None, box))], (160, 120), "clip.mp4")
+    check_inside([Mark("blue", (beyond, inside)), Mark("red", (None, None))], (160, 120), "clip.mp4")
+
+
+@pytest.mark.parametrize(
+    ("question", "colours", "refused"),
+    [
+        ("How far does the object marked by the red box travel?", (), "names a red mark, but nothing is marked"),
+        ("How far does the Red car travel?", (), "names a red mark"),
+        ("How far does the object travel?", (), None),
+        ("Is it covered?", (), None),  # "red" within a word
+        ("How far does the object marked by the blue box travel?", ("red",), "blue mark, but the marks are red"),
+        ("Which is faster, the object marked by the red box or the blue one?", ("red", "blue"), None),
+        ("How far does the red car marked by the blue box travel?", ("blue",), None),
+    ],
+)
+def test_a_question_may_only_name_marks_that_are_there(question, colours, refused):
+    if refused is None:
+        check_named_marks(question, box_marks(*colours))
+        return
+    with pytest.raises(InputError, match=refused):
+        check_named_marks(question, box_marks(*colours))

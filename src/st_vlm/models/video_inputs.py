@@ -14,7 +14,7 @@ from st_vlm.errors import InputError
 from st_vlm.models.lazy_frames import ImageFrames, LazyFrames, is_image_path
 from st_vlm.models.video_processing_st_vlm import STVLMVideoProcessor, is_video_file
 from st_vlm.video.decoding import LEAST_SECONDS, source_name
-from st_vlm.video.marks import Mark, as_marks
+from st_vlm.video.marks import Mark, as_marks, check_inside
 from st_vlm.video.sampling import INTERVAL_S, sample_indices
 
 
@@ -86,8 +86,8 @@ def _without_images(name: str, times, camera: Mapping | None):
 
 
 def _clip(name, frames, file_times, indices, total, marks, times, camera=None) -> Clip:
-    fitted = []
-    for mark in as_marks(marks):
+    fitted, marks = [], as_marks(marks)
+    for mark in marks:
         boxes = _of_sampled(mark.boxes, indices, total)
         if boxes is None:
             raise InputError(
@@ -117,6 +117,8 @@ def _clip(name, frames, file_times, indices, total, marks, times, camera=None) -
                 f"least {LEAST_SECONDS} s. Choose a longer video."
             )
     size = tuple(camera["size"]) if frames is None else (frames.shape[2], frames.shape[1])
+    # Of all boxes given, not of the sampled ones alone: an object may come in between two samples.
+    check_inside(marks, size, name)
     return Clip(frames, file_times, tuple(fitted), size, _fitted_camera(name, camera, indices, total))
 
 

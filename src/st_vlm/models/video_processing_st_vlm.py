@@ -117,56 +117,49 @@ class STVLMVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
 
         Videos of the same frames are read once, and frames with the same marks are prepared once.
         """
-        batch = None
+        batch, levels = None, self._levels(**settings)
         for sharing in _by_frames(videos):
             frames = videos[sharing[0]].frames
             # Frames from a reader are ours to draw on, as long as nobody else needs them plain.
             is_own = isinstance(frames, LazyFrames) and len(sharing) == 1
             for t, frame in each_frame(frames):
-                made: dict[tuple, torch.Tensor] = {}
+                written: dict[tuple, torch.Tensor] = {}
                 for i in sharing:
                     boxes = boxes_at(videos[i].marks, t)
-                    if boxes not in made:
-                        canvas = frame if is_own or not boxes else frame.copy()
-                        draw_boxes(canvas, boxes, self.shown_size((frame.shape[1], frame.shape[0])))
-                        made[boxes] = self._ready(canvas, videos[i].device, **settings)
+                    if boxes in written:
+                        batch[i, t] = written[boxes]
+                        continue
+                    canvas = frame if is_own or not boxes else frame.copy()
+                    draw_boxes(canvas, boxes, self.shown_size((frame.shape[1], frame.shape[0])))
+                    pixels = self._resized(canvas, videos[i].device, **settings)
                     if batch is None:
-                        batch = _empty_batch(videos, made[boxes])
-                    if batch.shape[2:] != made[boxes].shape:
+                        batch = _empty_batch(videos, pixels, levels.dtype)
+                    if batch.shape[2:] != pixels.shape:
                         raise InputError(
                             "These videos have different sizes where the model sees them, so they do not fit in one "
                             "batch: give them one by one."
                         )
-                    batch[i, t] = made[boxes]
+                    _look_up(levels, pixels, batch[i, t])
+                    written[boxes] = batch[i, t]
         return batch
 
-    def _ready(
-        self,
-        frame: np.ndarray,
-        device,
-        do_resize,
-        size,
-        resample,
-        do_center_crop,
-        crop_size,
-        do_rescale,
-        rescale_factor,
-        do_normalize,
-        image_mean,
-        image_std,
-        **kwargs,
+    def _resized(
+        self, frame: np.ndarray, device, do_resize, size, resample, do_center_crop, crop_size, **settings
     ) -> torch.Tensor:
-        """A frame (H, W, 3) uint8 as the model takes it, by the same steps as the frames of any video."""
+        """A frame (H, W, 3) as (3, h, w) uint8, by the same steps as the frames of any video."""
         pixels = torch.from_numpy(frame).permute(2, 0, 1)
         if device is not None:
             pixels = pixels.to(device)
         if do_resize:
             pixels = self.resize(pixels, size=size, resample=resample)
-        if do_center_crop:
-            pixels = self.center_crop(pixels, crop_size)
+        return self.center_crop(pixels, crop_size) if do_center_crop else pixels
+
+    def _levels(self, do_rescale, rescale_factor, do_normalize, image_mean, image_std, **settings) -> torch.Tensor:
+        """(3, 256), what the model takes for each level of each colour."""
+        levels = torch.arange(256, dtype=torch.uint8).repeat(3, 1, 1)
         return self.rescale_and_normalize(
-            pixels.contiguous(), do_rescale, rescale_factor, do_normalize, image_mean, image_std
-        )
+            levels, do_rescale, rescale_factor, do_normalize, image_mean, image_std
+        ).squeeze(1)
 
 
 class FramesToCome(np.ndarray):
@@ -195,13 +188,23 @@ def _by_frames(videos: list[FramesToCome]) -> list[list[int]]:
     return list(places.values())
 
 
-def _empty_batch(videos: list[FramesToCome], frame: torch.Tensor) -> torch.Tensor:
+def _empty_batch(videos: list[FramesToCome], frame: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Room for every frame; zeros behind the end of shorter videos."""
     longest = max(map(len, videos))
-    batch = frame.new_empty(len(videos), longest, *frame.shape)
+    batch = frame.new_empty(len(videos), longest, *frame.shape, dtype=dtype)
     for row, video in zip(batch, videos, strict=True):
         row[len(video) :] = 0
     return batch
+
+
+def _look_up(levels: torch.Tensor, pixels: torch.Tensor, out: torch.Tensor) -> None:
+    """Write the levels (3, 256) of pixels (3, H, W) uint8 into `out` (3, H, W)."""
+    if out.device.type != "cpu":
+        out.copy_(levels.to(out.device).gather(1, pixels.flatten(1).long()).view_as(out))
+        return
+    # Not torch: its threads would wait for a core that the decoder's threads use.
+    for levels_of_one, plane, place in zip(levels.numpy(), pixels.numpy(), out.numpy(), strict=True):
+        np.take(levels_of_one, plane, out=place, mode="clip")
 
 
 def is_video_file(value) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ COLOURS = tuple(RGB)
 LINE_SHARE = 0.008
 LEAST_LINE_PX = 2
 Box = tuple[float, float, float, float]
+_NAMED_COLOUR = re.compile(rf"\b({'|'.join(COLOURS)})\b")
+_NAMED_MARK = re.compile(rf"\b({'|'.join(COLOURS)})[ -](?:box|mark|rectangle|frame|outline|bounding)")
 
 
 @dataclass(frozen=True)
@@ -78,19 +81,56 @@ def as_marks(marks: Iterable[Mark | Mapping] | None) -> tuple[Mark, ...]:
     return tuple(made)
 
 
-def line_width(size: tuple[int, int], shown_at: tuple[int, int] | None = None, least_shown_px: float = 1.5) -> int:
-    """Line width in pixels for frames of a (width, height).
+def check_inside(marks: Iterable[Mark], size: tuple[int, int], name: str) -> None:
+    """Refuse a mark that no frame can show.
+
+    Raises:
+        InputError: A mark has boxes, and every one of them lies wholly outside frames of a (width, height).
+    """
+    for mark in marks:
+        boxes = [box for box in mark.boxes if box is not None]
+        if boxes and not any(_is_inside(box, size) for box in boxes):
+            raise InputError(
+                f"{name}: every box of the {mark.color} mark lies outside the {size[0]}x{size[1]} frame; the first is "
+                f"{', '.join(f'{edge:g}' for edge in boxes[0])}. Boxes are x1, y1, x2, y2 in pixels of the video."
+            )
+
+
+def check_named_marks(question: str, marks: Iterable[Mark | Mapping] | None) -> None:
+    """Refuse a question about marks that are not there.
+
+    Without any mark, every colour of `COLOURS` in the question counts as the name of one. With marks, only what says
+    that it is a mark does ("the blue box"): the question may speak of a red car in the blue box.
+
+    Raises:
+        InputError: The question names a mark by a colour that none has.
+    """
+    colours = [mark.color for mark in as_marks(marks)]
+    said = question.lower()
+    named = _NAMED_MARK if colours else _NAMED_COLOUR
+    for colour in named.findall(said):
+        if colour not in colours:
+            marked = f"the marks are {', '.join(colours)}" if colours else "nothing is marked"
+            raise InputError(f"The question names a {colour} mark, but {marked}: give a {colour} mark with its boxes.")
+
+
+def line_widths(
+    size: tuple[int, int], shown_at: tuple[int, int] | None = None, least_shown_px: float = 1.5
+) -> tuple[int, int]:
+    """Widths in pixels of upright and of level lines, for frames of a (width, height).
 
     Args:
         size: The frames' width and height.
-        shown_at: Width and height the frames are resized to before a model sees them; the line then stays at least
-            `least_shown_px` wide there.
+        shown_at: Width and height the frames are resized to before a model sees them; lines then stay at least
+            `least_shown_px` wide there. Frames may be squeezed more in one direction than in the other.
     """
     width = max(LEAST_LINE_PX, round(LINE_SHARE * min(size)))
-    if shown_at is not None:
-        shrink = min(shown / full for shown, full in zip(shown_at, size, strict=True))
-        width = max(width, math.ceil(least_shown_px / shrink))
-    return width
+    if shown_at is None:
+        return width, width
+    upright, level = (
+        max(width, math.ceil(least_shown_px * full / shown)) for full, shown in zip(size, shown_at, strict=True)
+    )
+    return upright, level
 
 
 def draw_marks(
@@ -101,7 +141,7 @@ def draw_marks(
     Args:
         frames: (H, W, 3) or (T, H, W, 3), uint8 RGB.
         marks: One box entry a frame each; a single frame takes one entry. Later marks are drawn over earlier ones.
-        shown_at: See `line_width`.
+        shown_at: See `line_widths`.
 
     Raises:
         InputError: As `as_marks`, or another number of boxes than frames.
@@ -125,24 +165,28 @@ def boxes_at(marks: Iterable[Mark], index: int) -> tuple[tuple[str, Box], ...]:
     return tuple((mark.color, mark.boxes[index]) for mark in marks if mark.boxes[index] is not None)
 
 
-def draw_boxes(
-    frame: np.ndarray, boxes: Iterable[tuple[str, Box]], shown_at: tuple[int, int] | None = None
-) -> None:
+def draw_boxes(frame: np.ndarray, boxes: Iterable[tuple[str, Box]], shown_at: tuple[int, int] | None = None) -> None:
     """Draw on a frame itself, (H, W, 3) uint8 RGB; the boxes are those of `boxes_at`."""
-    width = line_width((frame.shape[1], frame.shape[0]), shown_at)
+    widths = line_widths((frame.shape[1], frame.shape[0]), shown_at)
     for colour, box in boxes:
-        _outline(frame, box, RGB[colour], width)
+        _outline(frame, box, RGB[colour], *widths)
 
 
-def _outline(frame: np.ndarray, box: Box, colour: tuple[int, int, int], width: int) -> None:
-    """Colour a frame of `width` pixels just outside the box, kept inside the image so that a cut object shows it."""
-    height, breadth = frame.shape[:2]
+def _is_inside(box: Box, size: tuple[int, int]) -> bool:
+    """Whether any of a box lies in a frame of a (width, height)."""
     x1, y1, x2, y2 = box
-    if x2 <= 0 or y2 <= 0 or x1 >= breadth or y1 >= height:
+    return x2 > 0 and y2 > 0 and x1 < size[0] and y1 < size[1]
+
+
+def _outline(frame: np.ndarray, box: Box, colour: tuple[int, int, int], upright: int, level: int) -> None:
+    """Colour lines of these widths just outside the box, kept inside the image so that a cut object shows them."""
+    height, breadth = frame.shape[:2]
+    if not _is_inside(box, (breadth, height)):
         return
-    left, right = max(0, math.floor(x1) - width), min(breadth, math.ceil(x2) + width)
-    top, bottom = max(0, math.floor(y1) - width), min(height, math.ceil(y2) + width)
-    frame[top : top + width, left:right] = colour
-    frame[max(top, bottom - width) : bottom, left:right] = colour
-    frame[top:bottom, left : left + width] = colour
-    frame[top:bottom, max(left, right - width) : right] = colour
+    x1, y1, x2, y2 = box
+    left, right = max(0, math.floor(x1) - upright), min(breadth, math.ceil(x2) + upright)
+    top, bottom = max(0, math.floor(y1) - level), min(height, math.ceil(y2) + level)
+    frame[top : top + level, left:right] = colour
+    frame[max(top, bottom - level) : bottom, left:right] = colour
+    frame[top:bottom, left : left + upright] = colour
+    frame[top:bottom, max(left, right - upright) : right] = colour
