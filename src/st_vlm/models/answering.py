@@ -14,6 +14,7 @@ from st_vlm.models.carried_code import IS_CARRIED
 from st_vlm.models.confidence import confidence
 from st_vlm.models.greedy import greedy, greedy_shared
 from st_vlm.models.shared_prefix import positions, share
+from st_vlm.video.marks import check_named_marks
 
 # What else tells where a model came from.
 _ORIGIN = ("cache_dir", "local_files_only", "revision", "subfolder", "token")
@@ -238,6 +239,7 @@ def _prompt(processor, clip: Mapping, question: str) -> str:
     for token in (processor.video_token, processor.image_token):
         if token in question:
             raise InputError(f"The question {question!r} holds {token}, which stands for a picture: leave it out.")
+    check_named_marks(question, clip["marks"])
     content = [{"type": "video"}] if _has_clip(clip) else []
     messages = [{"role": "user", "content": [*content, {"type": "text", "text": question}]}]
     return processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
