@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -12,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from st_vlm.errors import InputError
-from st_vlm.video.decoding import probe, read_frames
+from st_vlm.video import decoding
+from st_vlm.video.decoding import iterate_frames, probe, read_frames
 from st_vlm.video.encoding import write_video
 
 # 25 frames a second for two seconds, then 8 a second, starting late.
@@ -51,6 +53,47 @@ def test_probe_gives_the_stored_times(variable):
 def test_any_frames_in_any_order(variable, indices):
     """Up to 16 frames are sought, more are decoded through: both give the frames asked for."""
     assert levels(read_frames(variable, indices)) == pytest.approx(np.array(indices), abs=0.6)
+
+
+@pytest.fixture(scope="module", params=["open-gop=1:bframes=3", "bframes=0", "b-pyramid=strict:bframes=5", "keyint=1"])
+def moving(request, tmp_path_factory):
+    """A video of moving noise with runs of 12 frames, stored in different orders, and all its frames by PyAV alone."""
+    path = tmp_path_factory.mktemp("video") / "moving.mp4"
+    wall = np.random.default_rng(0).integers(0, 255, (64, 200, 3), np.uint8)
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"x264-params": f"keyint=12:{request.param}"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for i in range(100):
+            picture = np.ascontiguousarray(wall[:, i : i + 64])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    with av.open(path) as container:
+        return path, np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+@pytest.mark.parametrize("step", [1, 3, 5, 15, 40])
+def test_leaving_out_what_is_not_needed_changes_no_pixel(moving, step):
+    path, every = moving
+    info = probe(path)
+    for start in range(0, 12, 5):
+        indices = np.arange(start, 100, step)
+        found = dict(iterate_frames(path, indices, info))
+        np.testing.assert_array_equal(np.stack([found[row] for row in range(len(indices))]), every[indices])
+
+
+def test_only_runs_with_wanted_frames_are_decoded(moving):
+    """Of each run of 12 frames those up to the wanted one, if there is one."""
+    path, _ = moving
+    info = probe(path)
+    assert len(decoding._needed(info, np.arange(0, 100, 15))) < 60
+
+
+def test_wrong_keyframes_cost_time_and_no_frames(moving):
+    path, _ = moving
+    info = probe(path)
+    wrong = replace(info, places=info.places[::-1].copy(), keyframes=np.roll(info.keyframes, 5))
+    found = dict(iterate_frames(path, [7, 50, 90], wrong))
+    assert sorted(found) == [0, 1, 2]
 
 
 def test_path_bytes_and_open_file_agree(variable):
