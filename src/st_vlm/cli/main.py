@@ -343,6 +343,43 @@ def attach_media(
     raise typer.Exit(run(folder, source, data, out, revision, num_proc, _source_options(option)))
 
 
+@app.command()
+def ask(
+    video: Annotated[Path, typer.Argument(help="A video file.", show_default=False)],
+    question: Annotated[str, typer.Argument(help="Call a marked object by its colour.", show_default=False)],
+    mark: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An object on one frame, COLOUR=x1,y1,x2,y2@SECONDS in pixels (repeatable); it is followed.",
+            show_default=False,
+        ),
+    ] = None,
+    marks: Annotated[
+        Path | None, typer.Option(help="JSON file of marks with a box a frame: color, boxes.", show_default=False)
+    ] = None,
+    model: Annotated[str, typer.Option(help="Folder of the model.")] = "st-vlm",
+    task: Annotated[
+        str | None, typer.Option(help="Read the answer as this task's, such as peak_speed.", show_default=False)
+    ] = None,
+    camera_height: Annotated[
+        float | None, typer.Option(help="Metres of the camera above the ground.", show_default=False)
+    ] = None,
+    focal: Annotated[
+        float | None, typer.Option(help="Focal length in pixels of the video.", show_default=False)
+    ] = None,
+    save_frames: Annotated[
+        Path | None, typer.Option(help="Write a PNG of the marked frames here.", show_default=False)
+    ] = None,
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="Lines, or one JSON object.")] = "text",
+) -> None:
+    """Ask a model a question about a video whose objects are marked on one frame each."""
+    from st_vlm.cli.ask import AskOptions
+    from st_vlm.cli.ask import ask as run
+
+    options = AskOptions(tuple(mark or ()), marks, model, task, camera_height, focal, save_frames)
+    raise typer.Exit(run(video, question, options, form))
+
+
 def main() -> None:
     """Entry point: refused input is one sentence on standard error, never a traceback."""
     try:
