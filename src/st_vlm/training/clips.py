@@ -20,6 +20,7 @@ from st_vlm.models.processing_st_vlm import STVLMProcessor
 from st_vlm.models.video_inputs import Clip, gather_clips
 from st_vlm.models.video_processing_st_vlm import FramesToCome, STVLMVideoProcessor
 from st_vlm.training.conversations import Conversation
+from st_vlm.training.stock_processors import stock_processor
 from st_vlm.video.marks import draw_marks
 
 CACHE_BYTES = 512 * 2**20
@@ -34,9 +35,14 @@ class ClipReader:
         processor: Of any video model. For `STVLMProcessor` frames are kept at the size that its model sees; the
             pixels are the same as if the processor had read, marked and resized the clip itself.
         cache_bytes: Most bytes of frames to keep.
+
+    Raises:
+        InputError: A processor that takes no video.
     """
 
     def __init__(self, processor, cache_bytes: int = CACHE_BYTES) -> None:
+        if not isinstance(processor, STVLMProcessor):
+            stock_processor(processor)
         self.processor = processor
         self.cache_bytes = cache_bytes
         self._kept: OrderedDict[str, Clip] = OrderedDict()
@@ -77,7 +83,11 @@ class ClipReader:
         )[0]
         if blind:
             return clip
-        frames = _shown(reader, clip) if ours else draw_marks(clip.frames, clip.marks)
+        if ours:
+            frames = _shown(reader, clip)
+        else:
+            shown_at = stock_processor(self.processor).shown_at(clip.frames.shape)
+            frames = draw_marks(clip.frames, clip.marks, shown_at)
         return replace(clip, frames=frames, drawn=True)
 
     def __getstate__(self) -> dict:
@@ -88,26 +98,14 @@ def model_inputs(processor, texts: list[str], clips: list[Clip], padding_side: s
     """A batch of the processor's tensors for prompts with one clip each, whose marks are drawn already; or, with no
     clip, for prompts of text alone.
 
-    Processors of other models are told the frames' real times as metadata, and to use every frame.
+    For processors of other models see `StockProcessor`.
     """
     options = {"text": texts, "padding": True, "padding_side": padding_side, "return_tensors": "pt"}
     if not clips:
         return dict(processor(**options))
-    frames = [clip.frames for clip in clips]
     if isinstance(processor, STVLMProcessor):
         return dict(processor(videos=clips, **options))
-    from transformers.video_utils import VideoMetadata
-
-    metadata = [
-        VideoMetadata(
-            total_num_frames=len(clip.times_s),
-            fps=(len(clip.times_s) - 1) / float(clip.times_s[-1] - clip.times_s[0]) if len(clip.times_s) > 1 else None,
-            duration=float(clip.times_s[-1] - clip.times_s[0]),
-            frames_indices=list(range(len(clip.times_s))),
-        )
-        for clip in clips
-    ]
-    return dict(processor(videos=frames, video_metadata=metadata, do_sample_frames=False, **options))
+    return stock_processor(processor).inputs(texts, clips, padding_side)
 
 
 def _shown(reader: STVLMVideoProcessor, clip: Clip) -> np.ndarray:

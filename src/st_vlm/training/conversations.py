@@ -79,8 +79,9 @@ def prompt_text(processor, conversation: Conversation) -> str:
 def answer_text(processor, conversation: Conversation) -> str:
     """What the model should write after `prompt_text`: the answer and what the template puts behind it.
 
-    Taken from behind the answer, not from behind the prompt: some templates (LLaVA-OneVision's own) open an
-    assistant's turn differently in a finished conversation, and generation starts from the prompt.
+    It is what the finished conversation has behind the prompt, with the blank that some templates (SmolVLM's) set
+    before an answer. Other templates (LLaVA-OneVision's own) open an assistant's turn differently in a finished
+    conversation, and generation starts from the prompt: then it is the answer and what follows it.
 
     Raises:
         InputError: A chat template that does not write the answer as it stands.
@@ -89,7 +90,11 @@ def answer_text(processor, conversation: Conversation) -> str:
         *conversation.question,
         {"role": "assistant", "content": [{"type": "text", "text": conversation.answer}]},
     ]
-    _, found, tail = processor.apply_chat_template(finished, tokenize=False).rpartition(conversation.answer)
+    whole = processor.apply_chat_template(finished, tokenize=False)
+    opening = prompt_text(processor, conversation)
+    if whole.startswith(opening) and whole[len(opening) :].lstrip().startswith(conversation.answer):
+        return whole[len(opening) :]
+    _, found, tail = whole.rpartition(conversation.answer)
     if not found:
         raise InputError(
             f"The chat template of {type(processor).__name__} does not write the assistant's answer as it stands, "

@@ -49,7 +49,7 @@ def load_model(name: str = TINY, seed: int = 0, track_tokens: bool | None = None
         processor = (STVLMProcessor if ours else AutoProcessor).from_pretrained(name, **revision)
         model_class = STVLMForConditionalGeneration if ours else AutoModelForImageTextToText
         model = model_class.from_pretrained(name, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"The model {name} cannot be loaded: {reason}") from error
     if track_tokens is not None:
