@@ -48,7 +48,7 @@ print(json.dumps({
     "classes": [type(part).__module__ + "." + type(part).__name__ for part in parts],
     "keys": {name: sorted(map(str, keys)) for name, keys in info.items()},
     "prompt": prompt,
-    "end": model.generation_config.eos_token_id,
+    "generation": [model.generation_config.eos_token_id, model.generation_config.max_new_tokens],
     "ours": [name for name, module in sys.modules.items() if name.startswith("st_vlm") and module is not None],
 }))
 """
@@ -57,7 +57,9 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def plain():
     """(model, processor) without track tokens."""
-    return make_tiny(track_tokens=False)
+    model, processor = make_tiny(track_tokens=False)
+    model.generation_config.max_new_tokens = 33
+    return model, processor
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def test_stock_transformers_loads_it_without_us_and_says_the_same(plain, tmp_pat
         "LlavaOnevisionVideoProcessor",
     ]
     assert not any(said["keys"].values())
-    assert said["end"] == model.generation_config.eos_token_id
+    assert said["generation"] == [processor.tokenizer.eos_token_id, 33]
     assert said["prompt"] == processor.apply_chat_template(MESSAGES, add_generation_prompt=True)
 
     theirs = load_file(tmp_path / "stock.safetensors")

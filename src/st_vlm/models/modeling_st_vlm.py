@@ -9,8 +9,9 @@ from transformers.conversion_mapping import (
     register_checkpoint_conversion_mapping,
 )
 
-from st_vlm.models.answering import AnsweringMixin
 from st_vlm.errors import InputError
+from st_vlm.models.answering import AnsweringMixin
+from st_vlm.models.base_checkpoint import BaseCheckpointMixin
 from st_vlm.models.configuration_st_vlm import STVLMConfig
 from st_vlm.models.track_encoder import TrackEncoder
 
@@ -154,7 +155,7 @@ class STVLMModel(LlavaOnevisionModel):
         return embedded
 
 
-class STVLMForConditionalGeneration(AnsweringMixin, LlavaOnevisionForConditionalGeneration):
+class STVLMForConditionalGeneration(BaseCheckpointMixin, AnsweringMixin, LlavaOnevisionForConditionalGeneration):
     """ST-VLM with its language head; `answer` and `answer_batch` take videos and questions directly."""
 
     config_class = STVLMConfig
