@@ -236,17 +236,20 @@ def _decode_needed(container, stream, row_of: dict[int, int], needed: set[int], 
 def _needed(info: VideoInfo, wanted: np.ndarray) -> set[int]:
     """Ticks of the frames that have to be decoded: in each run from a keyframe up to the last wanted frame.
 
-    A frame shown before the keyframe that it is stored behind also refers to the run before.
+    Frames shown before the keyframe that they are stored behind also refer to the run before: where they are not
+    wanted, they are left out, since a decoder without that run stumbles over them.
     """
     order = np.argsort(info.places)
     run = np.cumsum(info.keyframes[order])
     is_wanted = np.isin(order, wanted)
     opening = np.maximum.accumulate(np.where(info.keyframes[order], np.arange(len(order)), -1))
-    early = is_wanted & (opening >= 0) & (info.ticks[order] < info.ticks[order][opening])
+    is_early = (opening >= 0) & (info.ticks[order] < info.ticks[order][opening])
     last = np.full(run[-1] + 2, -1)
     np.maximum.at(last, run[is_wanted], np.flatnonzero(is_wanted))
-    last[run[early] - 1] = len(order)
-    return set(info.ticks[order[np.arange(len(order)) <= last[run]]].tolist())
+    linked = np.isin(run, run[is_wanted & is_early])
+    last[run[linked] - 1] = len(order)
+    needed = (np.arange(len(order)) <= last[run]) & (linked | ~is_early)
+    return set(info.ticks[order[needed]].tolist())
 
 
 def _passes(info: VideoInfo, wanted: np.ndarray) -> list[tuple[int, int]]:
