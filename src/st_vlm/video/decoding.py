@@ -199,11 +199,11 @@ class _Opened:
 def _decode(name: str, container, stream, info: VideoInfo, wanted: np.ndarray):
     """Yields (row, decoded frame) for each of the sorted, distinct wanted indices."""
     row_of = {int(info.ticks[index]): row for row, index in enumerate(wanted)}
-    needed = _needed(info, wanted)
     for first, last in _passes(info, wanted):
         if first > 0:
             container.seek(int(info.ticks[first]), stream=stream, backward=True)
-        yield from _decode_needed(container, stream, row_of, needed, int(info.ticks[last]))
+        needed = _needed(info, wanted[(first <= wanted) & (wanted <= last)])
+        yield from _decode_needed(container, stream, row_of, needed)
     if row_of:
         # A file whose keyframes or references are not what they say: everything, from the start.
         container.seek(int(info.ticks[0]), stream=stream, backward=True)
@@ -217,20 +217,23 @@ def _decode(name: str, container, stream, info: VideoInfo, wanted: np.ndarray):
         raise InputError(f"{name}: frame {missing[0]} does not decode. The file is cut off or damaged.")
 
 
-def _decode_needed(container, stream, row_of: dict[int, int], needed: set[int], last: int):
-    """Yields and takes out of `row_of` the frames up to time `last`, by decoding only packets that are needed."""
+def _decode_needed(container, stream, row_of: dict[int, int], needed: set[int]):
+    """Yields and takes out of `row_of` wanted frames, by decoding no packets but those of the needed ticks."""
+    left = set(needed)
     for packet in container.demux(stream):
-        shown = packet.pts is not None and packet.size and not packet.is_discard
-        if shown:
+        if packet.pts is not None and packet.size and not packet.is_discard:
             if packet.pts not in needed:
                 continue
+            left.discard(packet.pts)
             # Frames that no other refers to are decoded only where they are wanted.
             stream.codec_context.skip_frame = "DEFAULT" if packet.pts in row_of else "NONREF"
-        for frame in packet.decode():
+        # Behind the last packet, what the decoder still holds.
+        frames = packet.decode() if left else [*packet.decode(), *stream.codec_context.decode(None)]
+        for frame in frames:
             if frame.pts in row_of:
                 yield row_of.pop(frame.pts), frame
-            if not row_of or (frame.pts is not None and frame.pts >= last):
-                return
+        if not left:
+            return
 
 
 def _needed(info: VideoInfo, wanted: np.ndarray) -> set[int]:
