@@ -40,10 +40,17 @@ def main(argv: list[str] | None = None) -> int:
     lost = 0
     if options.control:
         options.dataset, lost = _variant(options, out)
-    rows = load_rows(options.dataset, options.config_name, options.split, options.data_dir, max_rows=options.limit)
-    questions = questions_from_rows(rows.select_columns(["id", "task", "question", "target"]), options.dataset)
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     model, processor = load_model(options.model, dtype=options.dtype)
+    rows = load_rows(
+        options.dataset,
+        options.config_name,
+        options.split,
+        options.data_dir,
+        max_rows=options.limit,
+        with_video=not getattr(processor, "track_tokens", False),
+    )
+    questions = questions_from_rows(rows.select_columns(["id", "task", "question", "target"]), options.dataset)
     identity = {
         "model": model_identity(options.model)
         if Path(options.model).is_dir()

@@ -42,19 +42,32 @@ def boxes_of(centres, size, poses):
 def test_a_post_stands_where_it_stands(distance, angle, height, pitch, yaw):
     place = distance * np.array([np.cos(yaw + angle), np.sin(yaw + angle)])
     poses = camera_pose(height, pitch, yaw)[None]
-    boxes = boxes_of(np.array([[*place, 0.8]]), [0.02, 0.02, 1.6], poses)
+    boxes = boxes_of(np.array([[*place, 0.8]]), [0.3, 0.3, 1.6], poses)
     inside = (boxes[0, :2] > 4).all() and (boxes[0, 2:] < np.array(SIZE) - 4).all()
-    lifted = lift_to_ground(boxes[None], lens(), poses, height)
+    lifted = lift_to_ground(boxes[None], lens(), poses, height, tilt_rad=1e-4)
     if inside:
-        assert np.linalg.norm(lifted.places[0, 0] - place) < 0.02 * distance
-        assert lifted.heights[0] == pytest.approx(1.6, rel=0.02)
+        assert np.linalg.norm(lifted.places[0, 0] - place) < 0.2 + 0.01 * distance
+        assert lifted.heights[0] == pytest.approx(1.6, rel=0.05)
 
 
 def test_a_moving_camera_leaves_a_standing_object_where_it_is():
     poses = np.stack([camera_pose(1.6, 0.05, 0.02 * k, x=1.5 * k, y=0.1 * k) for k in range(12)])
     boxes = boxes_of(np.tile([40.0, 3.0, 0.75], (12, 1)), [0.3, 0.3, 1.5], poses)
-    lifted = lift_to_ground(boxes[None], lens(), poses, 1.6)
+    lifted = lift_to_ground(boxes[None], lens(), poses, 1.6, tilt_rad=1e-4)
     assert np.linalg.norm(lifted.places[0] - [40.0, 3.0], axis=-1).max() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("size", "share"), [((0.5, 0.5, 1.72), 0.08), ((4.5, 1.85, 1.6), 0.12), ((0.5, 0.25, 0.25), 0.5)]
+)
+def test_usual_heights_correct_a_ground_that_is_not_level(size, share):
+    """Seen by a camera that looks 0.5 degrees lower than its pose says, which alone would put 35 m at 26 m."""
+    told, real = camera_pose(1.5, 0.02)[None], camera_pose(1.5, 0.02 + np.radians(0.5))[None]
+    boxes = boxes_of(np.array([[35.0, 2.0, size[2] / 2]]), list(size), real)
+    ground = lift_to_ground(boxes[None], lens(), told, 1.5, tilt_rad=1e-4).places[0, 0, 0]
+    lifted = lift_to_ground(boxes[None], lens(), told, 1.5).places[0, 0, 0]
+    assert abs(ground - 35) > 6
+    assert abs(lifted - 35) < share * 35
 
 
 def test_the_stated_uncertainty_is_that_of_noisy_boxes():
@@ -63,7 +76,7 @@ def test_the_stated_uncertainty_is_that_of_noisy_boxes():
     for distance in (10.0, 25.0, 45.0):
         boxes = boxes_of(np.tile([distance, 2.0, 0.75], (400, 1)), [0.05, 0.05, 1.5], poses)
         noisy = boxes + rng.normal(0, 1.0, boxes.shape)
-        lifted = lift_to_ground(noisy[None], lens(), poses, 1.6)
+        lifted = lift_to_ground(noisy[None], lens(), poses, 1.6, tilt_rad=0)
         spread = np.std(lifted.places[0, :, 0])
         stated = np.sqrt(np.median(lifted.covariances[0, :, 0, 0]))
         assert spread < 1.3 * stated
