@@ -28,11 +28,11 @@ MOST_LOOKS = 6
 # Correlation with the best look. Below LOST it is not the object whatever its colours; from FOUND, or from REFOUND
 # when it has been missing for more than SHORTLY frames, it may be; from ALIKE it is. Between KEPT and KNOWN it looks
 # new enough to be remembered.
-LOST, FOUND, REFOUND, ALIKE = 0.35, 0.65, 0.75, 0.85
-KEPT, KNOWN = 0.7, 0.9
+LOST, FOUND, REFOUND, ALIKE = 0.4, 0.65, 0.75, 0.92
+KEPT, KNOWN = 0.77, 0.9
 SHORTLY = 5
 # Share of the object's colours in a box, relative to the frame where the box was given.
-FADED, CLEAR = 0.55, 0.8
+FADED, CLEAR = 0.7, 0.8
 COLOUR_WEIGHT = 0.5
 # How far a box moves to the one around the object's colours, each frame.
 FIT_PULL = 0.3

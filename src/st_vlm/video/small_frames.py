@@ -59,17 +59,19 @@ def small_frames(
 
 def _run(name, container, stream, info: VideoInfo, first: int, last: int, size) -> Iterator[tuple[int, np.ndarray]]:
     """Frames `first` to `last` in order."""
-    # Before the first frame rather than at it: it need not be marked as a keyframe.
     keys = np.flatnonzero(info.keyframes[: first + 1])
-    container.seek(int(info.ticks[keys[-1]] if len(keys) else info.ticks[0]), stream=stream, backward=True)
     expected = first
-    for frame in container.decode(stream):
-        if frame.pts is None or frame.pts < info.ticks[expected]:
-            continue
-        if frame.pts > info.ticks[expected]:
-            break
-        yield expected, frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
-        expected += 1
-        if expected > last:
-            return
+    # The first frame need not be marked as a keyframe. A seek may come out too late, where the file's index is inexact:
+    # then once more from the start.
+    for start in (keys[-1] if len(keys) else 0, 0):
+        container.seek(int(info.ticks[start]), stream=stream, backward=True)
+        for frame in container.decode(stream):
+            if frame.pts is None or frame.pts < info.ticks[expected]:
+                continue
+            if frame.pts > info.ticks[expected]:
+                break
+            yield expected, frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+            expected += 1
+            if expected > last:
+                return
     raise InputError(f"{name}: frame {expected} does not decode. The file is cut off or damaged.")
