@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2.functional as tvf
+from st_vlm.recipes import sft
 from stock_models import FAMILIES, SIDE
 from transformers import CLIPImageProcessor, InternVLVideoProcessor, LlavaProcessor
 
@@ -16,6 +17,7 @@ from st_vlm.models.video_inputs import Clip
 from st_vlm.training.clips import ClipReader, model_inputs
 from st_vlm.training.collator import IGNORED, AnswerCollator
 from st_vlm.training.conversations import prompt_text, to_conversation
+from st_vlm.training.loading import load_model
 from st_vlm.video.encoding import write_video
 from st_vlm.video.marks import RGB
 
@@ -263,3 +265,54 @@ def test_a_processor_that_samples_frames_whatever_it_is_told_is_refused():
     processor.video_processor = Stubborn(size={"height": SIDE, "width": SIDE})
     with pytest.raises(InputError, match="shows its model 3 frames of a clip's 5"):
         batch_of(processor, [noise(UNEVEN)])
+
+
+def test_the_recipe_tunes_the_language_model_of_another_family(built, made, tmp_path):
+    model, processor = made["Qwen3-VL"]
+    base, out = tmp_path / "base", tmp_path / "out"
+    model.save_pretrained(base)
+    processor.save_pretrained(base)
+    sft.main(
+        [
+            *["--config", str(sft.CONFIGS / "sft_qwen3_vl_lora.yaml"), "--model_name_or_path", str(base)],
+            *[
+                "--dataset",
+                str(built),
+                "--output_dir",
+                str(out),
+                "--dataloader_num_workers",
+                "0",
+                "--dtype",
+                "float32",
+            ],
+            *["--use_cpu", "true", "--bf16", "false", "--dataloader_pin_memory", "false", "--disable_tqdm", "true"],
+            *["--max_steps", "2", "--gradient_accumulation_steps", "2", "--activation_checkpointing", "false"],
+        ]
+    )
+    tuned, again = load_model(str(out))
+    assert type(again) is type(processor)
+    before, after = model.state_dict(), tuned.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(".language_model." in name for name in changed)
+
+
+@pytest.mark.parametrize("family", FOUR)
+def test_the_recipe_adapts_every_layer_of_a_language_model_and_nothing_else(made, family):
+    peft = pytest.importorskip("peft")
+    chosen = sft.parse(["--config", str(sft.CONFIGS / "sft_qwen3_vl_lora.yaml")])[2]
+    model, _ = FAMILIES[family]()
+    tuned = peft.get_peft_model(model, peft.LoraConfig(target_modules=chosen.lora_target_modules))
+    adapted = {name for name, weights in tuned.named_parameters() if weights.requires_grad}
+    # Two layers, seven projections, two matrices each.
+    assert len(adapted) == 2 * 7 * 2
+    assert not any("vis" in name for name in adapted)
+
+
+def test_a_processor_that_misses_a_package_is_named(made, tmp_path, monkeypatch):
+    model, processor = made["SmolVLM"]
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    monkeypatch.setattr("transformers.models.smolvlm.processing_smolvlm.num2words", None)
+    with pytest.raises(InputError, match="num2words"):
+        load_model(str(tmp_path))
