@@ -61,7 +61,7 @@ def _run(name, container, stream, info: VideoInfo, first: int, last: int, size) 
     """Frames `first` to `last` in order."""
     keys = np.flatnonzero(info.keyframes[: first + 1])
     expected = first
-    # The first frame need not be marked as a keyframe. A seek may come out too late, where the file's index is inexact:
+    # The first frame need not be marked as a keyframe. Where the index is inexact, a seek may come out too late:
     # then once more from the start.
     for start in (keys[-1] if len(keys) else 0, 0):
         container.seek(int(info.ticks[start]), stream=stream, backward=True)
