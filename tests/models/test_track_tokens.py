@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from st_vlm.errors import InputError
-from st_vlm.kinematics.box_motion import BOX_FEATURES, FEATURES
 from st_vlm.models.modeling_st_vlm import STVLMForConditionalGeneration
 from st_vlm.models.tiny import make_tiny
-from st_vlm.models.track_features import UNIT, UNKNOWN, track_features
+from st_vlm.models.track_features import FEATURES, OF_MARK_AND_BOX, UNIT, UNKNOWN, track_features
 from st_vlm.models.track_tokens import add_track_tokens
 from st_vlm.video.marks import Mark
 
@@ -71,6 +70,8 @@ def test_features_stand_in_the_order_of_the_tokens_and_rows_are_padded(tiny):
     )
     np.testing.assert_array_equal(batch[1, :FRAMES], track_features(marks[1:], np.array(TIMES), SIZE, None)[0])
     assert (batch[1, FRAMES:] == UNKNOWN).all()
+    assert (batch[0, :FRAMES, FEATURES.index("red")] * UNIT == 1).all()
+    assert (batch[0, :FRAMES, FEATURES.index("blue")] == 0).all()
     x = FEATURES.index("x")
     assert batch[0, 0, x].item() * UNIT == pytest.approx((10 + 40) / 160 - 1, abs=UNIT)
     assert batch[0, FRAMES + 1, x] == UNKNOWN
@@ -78,7 +79,7 @@ def test_features_stand_in_the_order_of_the_tokens_and_rows_are_padded(tiny):
 
 def test_what_is_not_known_of_a_camera_is_unknown():
     marks = [Mark("red", tuple(RED["boxes"]))]
-    of_camera = np.array([name not in BOX_FEATURES for name in FEATURES])
+    of_camera = np.arange(len(FEATURES)) >= OF_MARK_AND_BOX
     assert (track_features(marks, np.array(TIMES), SIZE, None)[..., of_camera] == UNKNOWN).all()
     known = track_features(marks, np.array(TIMES), SIZE, CAMERA)
     assert (known[0, 2, of_camera] != UNKNOWN).mean() > 0.7  # headings wait for two metres
@@ -177,7 +178,7 @@ def test_in_training_some_sequences_know_no_camera(tiny):
     encoder = tiny[0].model.track_encoder
     features = ask(tiny[1])["track_features"].expand(400, -1, -1)
     unknown = features.clone()
-    unknown[..., len(BOX_FEATURES) :] = UNKNOWN
+    unknown[..., OF_MARK_AND_BOX:] = UNKNOWN
     try:
         torch.manual_seed(0)
         with torch.no_grad():

@@ -18,6 +18,7 @@ from st_vlm.kinematics.smoothing import smooth
 # The order of a row's numbers. What a group needs is said in `Sight`.
 BOX_FEATURES = (
     "x", "y", "log_width", "log_height", "cut_at_side", "cut_at_top", "cut_at_bottom", "time", "log_step",
+    "time_left", "first_seen", "last_seen",
 )  # fmt: skip
 CAMERA_FEATURES = (
     "log_focal", "log_camera_height", "camera_x", "camera_y", "camera_yaw_cos", "camera_yaw_sin",
@@ -25,7 +26,8 @@ CAMERA_FEATURES = (
 )  # fmt: skip
 PLACE_FEATURES = (
     "raw_place_x", "raw_place_y", "place_x", "place_y", "log_distance", "log_place_sigma", "log_object_height",
-    "velocity_x", "velocity_y", "log_speed", "log_speed_sigma", "log_path", "log_net", "log_extent_in_sigmas",
+    "velocity_x", "velocity_y", "log_speed", "log_speed_sigma", "log_path", "log_mean_speed", "log_net",
+    "log_extent_in_sigmas",
     "heading_cos", "heading_sin", "turn_cos", "turn_sin", "turn_hours",
     "last_turn_cos", "last_turn_sin", "last_turn_hours",
 )  # fmt: skip
@@ -82,6 +84,7 @@ def _of_boxes(times_s: np.ndarray, boxes: np.ndarray, sight: Sight) -> dict[str,
     low, high = boxes[..., :2] / size, boxes[..., 2:] / size
     middle, extent = low + high - 1, np.maximum(high - low, 1e-4)
     unseen = np.where(np.isnan(boxes).any(axis=-1), np.nan, 0.0)
+    seen = np.isfinite(unseen)
     near_low, near_high = low < BORDER_SHARE, high > 1 - BORDER_SHARE
     return {
         "x": middle[..., 0],
@@ -93,6 +96,9 @@ def _of_boxes(times_s: np.ndarray, boxes: np.ndarray, sight: Sight) -> dict[str,
         "cut_at_bottom": unseen + near_high[..., 1],
         "time": times_s / 10,
         "log_step": np.log(np.diff(times_s, prepend=np.nan)),
+        "time_left": (times_s[-1] - times_s) / 10,
+        "first_seen": seen & (np.cumsum(seen, axis=1) == 1),
+        "last_seen": seen & (np.cumsum(seen[:, ::-1], axis=1)[:, ::-1] == 1),
     }
 
 
@@ -135,6 +141,8 @@ def _of_places(times_s: np.ndarray, boxes: np.ndarray, sight: Sight, level: np.n
     inside = np.where(known[..., None], places, np.nan)
     steps = np.nan_to_num(np.linalg.norm(np.diff(inside, axis=1, prepend=inside[:, :1]), axis=-1))
     start = places[np.arange(len(places)), known.argmax(axis=1)][:, None]
+    path = np.cumsum(steps, axis=1)
+    elapsed = np.maximum(times_s - times_s[known.argmax(axis=1)][:, None], 1e-3)
     reach = np.nan_to_num(np.linalg.norm(inside[:, :, None] - inside[:, None], axis=-1)).max(axis=(1, 2))
     speed = np.linalg.norm(velocities, axis=-1)
     heading, turn, last_turn = _headings(times_s, places, known)
@@ -150,7 +158,8 @@ def _of_places(times_s: np.ndarray, boxes: np.ndarray, sight: Sight, level: np.n
         "velocity_y": _compressed(velocities[..., 1]),
         "log_speed": np.log(speed + 0.1),
         "log_speed_sigma": np.log(speed_sigma),
-        "log_path": np.log(np.cumsum(steps, axis=1) + 0.1),
+        "log_path": np.log(path + 0.1),
+        "log_mean_speed": np.log(path / elapsed + 0.1),
         "log_net": np.log(np.linalg.norm(places - start, axis=-1) + 0.1),
         "log_extent_in_sigmas": np.log(reach / place_sigma.mean(axis=1) + 0.1)[:, None],
         "heading_cos": np.cos(heading),

@@ -13,10 +13,10 @@ import yaml
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlavaOnevisionImageProcessor, PreTrainedTokenizerFast, Qwen2Config, SiglipVisionConfig
 
-from st_vlm.kinematics.box_motion import FEATURES
 from st_vlm.models.configuration_st_vlm import STVLMConfig
 from st_vlm.models.modeling_st_vlm import STVLMForConditionalGeneration
 from st_vlm.models.processing_st_vlm import STVLMProcessor
+from st_vlm.models.track_features import FEATURES
 from st_vlm.models.video_processing_st_vlm import STVLMVideoProcessor
 from st_vlm.video.marks import COLOURS
 

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import nn
 
-from st_vlm.kinematics.box_motion import BOX_FEATURES
-from st_vlm.models.track_features import UNIT, UNKNOWN
+from st_vlm.errors import InputError
+from st_vlm.models.track_features import OF_MARK_AND_BOX, UNIT, UNKNOWN
 
 WAVES = 6
 WIDTH_STEP = 64
@@ -20,7 +20,7 @@ class TrackEncoder(nn.Module):
     Sines and cosines of rising frequency let a small network tell near values apart (Tancik et al. 2020).
 
     Args:
-        features: F, numbers of a token; those of the box come first, what depends on the camera after them.
+        features: F, numbers of a token; those of mark and box come first, what depends on the camera after them.
         hidden: Width of the hidden layer.
         width: Of the embedding.
         camera_dropout: In training, the share of sequences whose camera is taken as unknown.
@@ -28,20 +28,25 @@ class TrackEncoder(nn.Module):
 
     def __init__(self, features: int, hidden: int, width: int, camera_dropout: float) -> None:
         super().__init__()
+        self.features = features
         self.camera_dropout = camera_dropout
         # Kernels for 4-bit weights want widths in steps of 64; the room is for numbers to come.
-        features = math.ceil(features / WIDTH_STEP) * WIDTH_STEP
-        self.room = features
-        self.absent = nn.Linear(features, hidden, bias=False)
-        self.input = nn.Linear(features * (1 + 2 * WAVES), hidden)
+        self.room = math.ceil(features / WIDTH_STEP) * WIDTH_STEP
+        self.absent = nn.Linear(self.room, hidden, bias=False)
+        self.input = nn.Linear(self.room * (1 + 2 * WAVES), hidden)
         self.output = nn.Linear(hidden, width)
 
     def forward(self, track_features: torch.Tensor) -> torch.Tensor:
         """(B, K, F) int32 as `track_features.track_features` makes them, to (B, K, width)."""
+        if track_features.shape[-1] != self.features:
+            raise InputError(
+                f"The model was trained on {self.features} numbers a track token, and its processor makes "
+                f"{track_features.shape[-1]}: load both from one folder, with the version of st-vlm that made them."
+            )
         known = track_features != UNKNOWN
         if self.training and self.camera_dropout > 0:
             dropped = torch.rand(len(known), 1, 1, device=known.device) < self.camera_dropout
-            of_camera = torch.arange(known.shape[-1], device=known.device) >= len(BOX_FEATURES)
+            of_camera = torch.arange(known.shape[-1], device=known.device) >= OF_MARK_AND_BOX
             known = known & ~(dropped & of_camera)
         # Full precision until the sines are taken: half precision would blur what they tell apart.
         values = torch.where(known, track_features, 0).float() * UNIT

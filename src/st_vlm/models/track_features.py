@@ -8,8 +8,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from st_vlm.errors import InputError
-from st_vlm.kinematics.box_motion import FEATURES, Sight, box_motion
-from st_vlm.video.marks import Mark
+from st_vlm.kinematics.box_motion import BOX_FEATURES, Sight, box_motion
+from st_vlm.kinematics.box_motion import FEATURES as MOTION_FEATURES
+from st_vlm.video.marks import COLOURS, Mark
+
+# A token says whose it is, so that a question about a colour finds it without the way through the mark's name.
+FEATURES = (*COLOURS, *MOTION_FEATURES)
+# These come first, and are known whatever the camera.
+OF_MARK_AND_BOX = len(COLOURS) + len(BOX_FEATURES)
 
 # Whole numbers of this unit: they stay exact when a batch is cast to half precision.
 UNIT = 1e-4
@@ -34,7 +40,10 @@ def track_features(marks: Sequence[Mark], times_s: np.ndarray, size: tuple[int, 
     """
     boxes = np.array([[box or (np.nan,) * 4 for box in mark.boxes] for mark in marks], np.float64)
     boxes = boxes.reshape(len(marks), len(times_s), 4)
-    values = box_motion(np.asarray(times_s, np.float64), boxes, sight_of(camera, size, len(times_s)))
+    motion = box_motion(np.asarray(times_s, np.float64), boxes, sight_of(camera, size, len(times_s)))
+    colours = np.array([[mark.color == colour for colour in COLOURS] for mark in marks], np.float64)
+    colours = np.broadcast_to(colours.reshape(-1, 1, len(COLOURS)), (*boxes.shape[:2], len(COLOURS)))
+    values = np.concatenate([colours, motion], axis=-1)
     whole = np.clip(np.round(np.nan_to_num(values) / UNIT), -_LARGEST, _LARGEST)
     return np.where(np.isfinite(values), whole, UNKNOWN).astype(np.int32)
 
@@ -80,4 +89,4 @@ def _array(camera: Mapping, name: str, shape: tuple[int, ...]) -> np.ndarray | N
     return values
 
 
-__all__ = ["FEATURES", "UNIT", "UNKNOWN", "sight_of", "track_features"]
+__all__ = ["FEATURES", "OF_MARK_AND_BOX", "UNIT", "UNKNOWN", "sight_of", "track_features"]
