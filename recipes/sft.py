@@ -1,6 +1,6 @@
 """Tune a video model on questions about motion.
 
-Without arguments: the tiny model on the simulated set, on a CPU (recipes/configs/sft_tiny.yaml).
+Without arguments: the tiny model on the simulated set, on a CPU (recipes/configs/tiny.yaml).
 
     accelerate launch recipes/sft.py
     accelerate launch recipes/sft.py --dataset stkit-folder --output_dir outputs/mine --max_steps 50
@@ -115,7 +115,7 @@ def parse(argv: list[str]) -> tuple[DataArguments, SFTConfig, TunedModelConfig]:
     if not torch.accelerator.is_available():
         parser.set_defaults_with_config(use_cpu=True, bf16=False, dataloader_pin_memory=False)
     if not any(argument == "--config" or argument.startswith(("-h", "--help")) for argument in argv):
-        argv = ["--config", str(CONFIGS / "sft_tiny.yaml"), *argv]
+        argv = ["--config", str(CONFIGS / "tiny.yaml"), *argv]
     try:
         return parser.parse_args_and_config(argv)
     except (OSError, ValueError) as error:

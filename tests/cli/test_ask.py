@@ -106,6 +106,18 @@ def test_the_model_gets_the_followed_boxes_and_what_is_known(run, model, asked, 
     assert "poses" not in call["camera"]
 
 
+def test_a_fixed_camera_looks_down_by_what_is_said(run, model, asked):
+    options = ("--camera-height", "1.6", "--focal", "150", "--fixed-camera", "30")
+    assert run("--mark", mark(), "--model", model, *options) == 0
+    poses = np.array(asked[0]["camera"]["poses"])
+    assert poses.shape == (6, 4, 4)
+    rotation = poses[0, :3, :3]
+    assert rotation @ rotation.T == pytest.approx(np.eye(3))
+    assert np.linalg.det(rotation) == pytest.approx(1)
+    assert rotation @ [0, 0, 1] == pytest.approx([np.cos(np.pi / 6), 0, -0.5])  # forward: ahead and down
+    assert rotation @ [1, 0, 0] == pytest.approx([0, -1, 0])  # right: level
+
+
 def test_a_real_tiny_model_answers_in_json(run, model, capsys):
     assert run("--mark", mark(), "--model", model, "--format", "json") == 0
     printed = json.loads(capsys.readouterr().out)
@@ -176,6 +188,7 @@ REFUSED = {
     "given at nan s": ("--mark", "red=1,2,30,40@nan"),
     "--focal must be more than 0": ("--mark", mark(), "--focal", "0"),
     "--camera-height must be more than 0": ("--mark", mark(), "--camera-height", "-1"),
+    "--fixed-camera must lie between": ("--mark", mark(), "--fixed-camera", "90"),
     "Unknown task 'speed'": ("--mark", mark(), "--task", "speed"),
     "There is no model at st-vlm: .*make demo": ("--mark", mark()),
     "There is no model at ./other": ("--mark", mark(), "--model", "./other"),

@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from micro_dataset import micro_folder
-from st_vlm.recipes import run_bench
+from st_vlm.recipes import run_bench, sft
 
 from st_vlm.errors import InputError
 from st_vlm.models.tiny import make_tiny
@@ -63,6 +65,28 @@ def test_an_unreadable_video_is_reported_and_exits_with_1(model, built, tmp_path
     assert "7 of 14 questions could not be asked" in capsys.readouterr().err
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert sum(task["missing"] for task in scores["tasks"].values()) == 7
+
+
+def test_a_model_with_track_tokens_needs_no_video(tmp_path, built):
+    """Tuned on, and asked about, a dataset built without images, by a model without a vision tower."""
+    torch.set_num_threads(1)
+    for clip in built.glob("*/clips/*.mp4"):
+        clip.unlink()
+    for split in ("train", "test"):
+        table = pq.read_table(built / split / "metadata.parquet")
+        cameras = pa.array([{"size": [160, 96]}] * len(table))
+        table = table.drop_columns(["file_name", "camera"]).append_column("camera", cameras)
+        pq.write_table(table, built / split / "metadata.parquet")
+    out = tmp_path / "tuned"
+    options = ["--max_steps", "2", "--questions_per_clip", "7", "--per_device_train_batch_size", "2"]
+    sft.main(
+        ["--dataset", str(built), "--output_dir", str(out), "--sees_video", "false", "--box_noise", "0.002", *options]
+    )
+    assert bench(out, built, tmp_path / "answers") == 0
+    assert len((tmp_path / "answers" / "predictions.jsonl").read_text().splitlines()) == 14
+    make_tiny(tmp_path / "plain", track_tokens=False)
+    with pytest.raises(InputError, match="built without video"):
+        bench(tmp_path / "plain", built, tmp_path / "other")
 
 
 def test_limit_asks_the_first_questions(model, built, tmp_path):

@@ -8,6 +8,7 @@ from transformers import LlavaOnevisionProcessor, LlavaOnevisionVideoProcessor
 
 from st_vlm.errors import InputError
 from st_vlm.models.tiny import make_tiny
+from st_vlm.models.track_features import FEATURES, OF_MARK_AND_BOX, UNIT, UNKNOWN
 from st_vlm.training.clips import ClipReader
 from st_vlm.training.collator import IGNORED, AnswerCollator
 from st_vlm.training.conversations import to_conversation
@@ -183,3 +184,30 @@ def test_a_bad_row_is_named(collator, rows, change, sentence):
     with pytest.raises(InputError, match=sentence) as error:
         collator([{**rows[0], **change}])
     assert rows[0]["id"] in str(error.value)
+
+
+def test_noise_on_boxes_changes_track_tokens_and_nothing_else(processor, rows):
+    examples = [rows[0], rows[1]]
+    plain = AnswerCollator(processor)(examples)
+    torch.manual_seed(0)
+    noisy = AnswerCollator(processor, box_noise=0.01)(examples)
+    torch.manual_seed(0)
+    again = AnswerCollator(processor, box_noise=0.01)(examples)
+    for key, values in plain.items():
+        assert torch.equal(values, noisy[key]) == (key != "track_features"), key
+    assert torch.equal(noisy["track_features"], again["track_features"])
+    x = FEATURES.index("x")
+    known = plain["track_features"][..., x] != UNKNOWN
+    moved = (noisy["track_features"] - plain["track_features"])[..., x][known] * UNIT
+    # both edges move by a hundredth of the width, so the middle, in half widths, by sqrt(2) of that
+    assert 0.007 < moved.float().std() < 0.024
+
+
+def test_the_camera_of_a_row_reaches_its_track_tokens(processor, rows):
+    level = [[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 1.5], [0.0, 0.0, 0.0, 1.0]]
+    camera = {"height": 1.5, "poses": [level] * len(rows[0]["timestamps"])}
+    camera["intrinsics"] = [[100.0, 0.0, 80.0], [0.0, 100.0, 48.0], [0.0, 0.0, 1.0]]
+    known, unknown = rows[0] | {"camera": camera}, rows[0] | {"camera": None}
+    with_camera, without = (AnswerCollator(processor)([row])["track_features"] for row in (known, unknown))
+    assert (with_camera[..., OF_MARK_AND_BOX:] != UNKNOWN).any()
+    assert (without[..., OF_MARK_AND_BOX:] == UNKNOWN).all()

@@ -36,6 +36,7 @@ class AskOptions:
         task: Task id that says how the text is read.
         camera_height: Metres above the ground.
         focal: Focal length in pixels of the video.
+        fixed_camera: Degrees below the horizontal that a camera on a stand looks; None where it moves or may move.
         save_frames: Where a picture of the marked frames goes.
     """
 
@@ -45,6 +46,7 @@ class AskOptions:
     task: str | None = None
     camera_height: float | None = None
     focal: float | None = None
+    fixed_camera: float | None = None
     save_frames: Path | None = None
 
 
@@ -84,7 +86,7 @@ def ask(video: Path, question: str, options: AskOptions, form: Literal["text", "
     times = info.times_s[indices].tolist()
     if options.save_frames:
         save_frames(options.save_frames, video, info, indices, marks, question)
-    known = {} if camera is None else {"camera": camera}
+    known = {} if camera is None else {"camera": camera | fixed_poses(options.fixed_camera, len(indices))}
     said = model.answer(
         os.fspath(video), question, marks=marks, timestamps=times, processor=processor, task=options.task, **known
     )
@@ -180,11 +182,13 @@ def camera_of(options: AskOptions, info: VideoInfo) -> dict | None:
     """What is known of the camera, as in a dataset row; None where nothing is.
 
     Raises:
-        InputError: A height or a focal length that is not positive.
+        InputError: A height or a focal length that is not positive, or a camera that looks straight up or down.
     """
     for name, value in (("--camera-height", options.camera_height), ("--focal", options.focal)):
         if value is not None and not (0 < value < float("inf")):
             raise InputError(f"{name} must be more than 0, not {value:g}.")
+    if options.fixed_camera is not None and not abs(options.fixed_camera) < 90:
+        raise InputError(f"--fixed-camera must lie between -90 and 90 degrees, not {options.fixed_camera:g}.")
     camera: dict = {}
     width, height = info.size
     if options.focal is not None:
@@ -195,7 +199,17 @@ def camera_of(options: AskOptions, info: VideoInfo) -> dict | None:
         ]
     if options.camera_height is not None:
         camera["height"] = options.camera_height
-    return {**camera, "size": [width, height]} if camera else None
+    return {**camera, "size": [width, height]} if camera or options.fixed_camera is not None else None
+
+
+def fixed_poses(degrees: float | None, count: int) -> dict:
+    """`poses` of a camera that stays where it is and looks so many degrees below the horizontal."""
+    if degrees is None:
+        return {}
+    sin, cos = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    # Columns: the camera's right, down and forward; it looks along the world's x axis, whose z points up.
+    pose = [[0.0, -sin, cos, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -cos, -sin, 0.0], [0.0, 0.0, 0.0, 1.0]]
+    return {"poses": [pose] * count}
 
 
 def check_model(name: str) -> None:

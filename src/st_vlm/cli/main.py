@@ -367,6 +367,10 @@ def ask(
     focal: Annotated[
         float | None, typer.Option(help="Focal length in pixels of the video.", show_default=False)
     ] = None,
+    fixed_camera: Annotated[
+        float | None,
+        typer.Option(help="The camera stands still, so many degrees below the horizontal.", show_default=False),
+    ] = None,
     save_frames: Annotated[
         Path | None, typer.Option(help="Write a PNG of the marked frames here.", show_default=False)
     ] = None,
@@ -376,7 +380,7 @@ def ask(
     from st_vlm.cli.ask import AskOptions
     from st_vlm.cli.ask import ask as run
 
-    options = AskOptions(tuple(mark or ()), marks, model, task, camera_height, focal, save_frames)
+    options = AskOptions(tuple(mark or ()), marks, model, task, camera_height, focal, fixed_camera, save_frames)
     raise typer.Exit(run(video, question, options, form))
 
 

@@ -21,6 +21,7 @@ from st_vlm.models.video_inputs import Clip, gather_clips
 from st_vlm.models.video_processing_st_vlm import FramesToCome, STVLMVideoProcessor
 from st_vlm.training.conversations import Conversation
 from st_vlm.training.stock_processors import stock_processor
+from st_vlm.video.decoding import probe
 from st_vlm.video.marks import draw_marks
 
 CACHE_BYTES = 512 * 2**20
@@ -78,9 +79,11 @@ class ClipReader:
         fps = _frame_rate(conversation.timestamps, reader.frame_interval_s)
         blind = ours and not (self.processor.sees_video and conversation.video)
         about = [conversation.marks], [conversation.timestamps]
-        clip = gather_clips(
-            reader, [None if blind else conversation.video], *about, fps=fps, cameras=[conversation.camera]
-        )[0]
+        camera = conversation.camera
+        if blind and conversation.video and not (camera or {}).get("size"):
+            # Boxes are told as shares of the image.
+            camera = {**(camera or {}), "size": probe(conversation.video).size}
+        clip = gather_clips(reader, [None if blind else conversation.video], *about, fps=fps, cameras=[camera])[0]
         if blind:
             return clip
         if ours:
