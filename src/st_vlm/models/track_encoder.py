@@ -10,7 +10,7 @@ from torch import nn
 from st_vlm.errors import InputError
 from st_vlm.models.track_features import OF_MARK_AND_BOX, UNIT, UNKNOWN
 
-WAVES = 6
+WAVES = 4
 WIDTH_STEP = 64
 
 
