@@ -106,6 +106,21 @@ def test_boxes_and_camera_reach_the_answer_also_in_the_backbone_alone(tiny):
         assert torch.equal(model.lm_head(hidden), model(**inputs).logits)
 
 
+def test_a_track_token_that_the_model_writes_is_a_word_like_others(tiny, monkeypatch):
+    model, processor = tiny
+    inputs = ask(processor)
+    given = []
+    forward = type(model.model).forward
+    monkeypatch.setattr(
+        type(model.model),
+        "forward",
+        lambda self, *a, **n: given.append(n.get("track_features")) or forward(self, *a, **n),
+    )
+    model.generate(**inputs, do_sample=False, min_new_tokens=3, max_new_tokens=3)
+    assert given[0] is not None
+    assert given[1:] == [None, None]
+
+
 def test_vision_and_tracks_meet_as_they_would_one_by_one(tiny):
     """The embeddings of text, video and tracks are put where their tokens are, and nowhere else."""
     model, processor = tiny

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from transformers import AutoModel, LlavaOnevisionForConditionalGeneration, LlavaOnevisionModel
 from transformers.conversion_mapping import (
@@ -202,6 +204,15 @@ class STVLMForConditionalGeneration(BaseCheckpointMixin, AnsweringMixin, LlavaOn
             mm_encoder_outputs=mm_encoder_outputs,
             **kwargs,
         )
+
+    # `generate` reads the signature to learn which arguments it may pass.
+    @functools.wraps(LlavaOnevisionForConditionalGeneration.prepare_inputs_for_generation)
+    def prepare_inputs_for_generation(self, *args, is_first_iteration: bool = False, **kwargs):
+        """As the base's; what was said of the prompt's track tokens holds for none that the model itself may write."""
+        inputs = super().prepare_inputs_for_generation(*args, is_first_iteration=is_first_iteration, **kwargs)
+        if not is_first_iteration and kwargs.get("use_cache", True):
+            inputs.pop("track_features", None)
+        return inputs
 
 
 __all__ = ["STVLMForConditionalGeneration", "STVLMModel"]
