@@ -22,7 +22,7 @@ EDGE_PX_AT_1280 = 1.0
 BORDER_SHARE = 0.004
 FARTHEST_M = 200.0
 # Roads slope and vehicles nod: the ground lies off the camera's horizontal by so much. Found on real recordings; on
-# flat ground half of it would do.
+# flat ground a third of it would do.
 TILT_RAD = 0.015
 # Usual heights in metres, and their relative spread.
 PERSON_PRIOR = (1.72, 0.07)
