@@ -7,7 +7,8 @@ Without arguments: the tiny model on the simulated set, on a CPU (recipes/config
     accelerate launch --config_file recipes/accelerate/single_gpu.yaml recipes/sft.py \
         --config recipes/configs/sft_7b_qlora.yaml --dataset stkit-folder
 
-Arguments are those below, TRL's SFTConfig and ModelConfig; a YAML file gives any of them, the command line wins.
+Arguments are those below, `muon_learning_rate`, TRL's SFTConfig and ModelConfig; a YAML file gives any of them, the
+command line wins.
 Started again with the same output_dir, a run goes on from its last checkpoint. After pip:
 `accelerate launch -m st_vlm.recipes.sft`.
 """
@@ -20,14 +21,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from trl import ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantization_config
+from trl import ModelConfig, TrlParser, get_peft_config, get_quantization_config
 
 from st_vlm.errors import InputError
 from st_vlm.training.collator import AnswerCollator
 from st_vlm.training.loading import TINY, UNQUANTISED, load_model
 from st_vlm.training.rows import DEFAULT_DATASET, load_rows
 from st_vlm.training.sharing import share_clips
-from st_vlm.training.trainer import AnswerTrainer, last_checkpoint, prepare_arguments, remember_settings
+from st_vlm.training.trainer import (
+    AnswerTrainer,
+    TuningConfig,
+    last_checkpoint,
+    prepare_arguments,
+    remember_settings,
+)
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 
@@ -105,13 +112,13 @@ def main(argv: list[str] | None = None) -> None:
     save(trainer, processor, chosen)
 
 
-def parse(argv: list[str]) -> tuple[DataArguments, SFTConfig, TunedModelConfig]:
+def parse(argv: list[str]) -> tuple[DataArguments, TuningConfig, TunedModelConfig]:
     """Arguments from the machine's defaults, then a YAML file, then the command line.
 
     Raises:
         InputError: A YAML file that is missing or holds what no argument is called.
     """
-    parser = TrlParser((DataArguments, SFTConfig, TunedModelConfig))
+    parser = TrlParser((DataArguments, TuningConfig, TunedModelConfig))
     if not torch.accelerator.is_available():
         parser.set_defaults_with_config(use_cpu=True, bf16=False, dataloader_pin_memory=False)
     if not any(argument == "--config" or argument.startswith(("-h", "--help")) for argument in argv):

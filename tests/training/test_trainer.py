@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-from trl import SFTConfig
 
 from st_vlm.errors import InputError
 from st_vlm.models.tiny import make_tiny
@@ -12,12 +11,18 @@ from st_vlm.training.collator import AnswerCollator
 from st_vlm.training.loading import load_model
 from st_vlm.training.rows import load_rows
 from st_vlm.training.sharing import share_clips
-from st_vlm.training.trainer import AnswerTrainer, last_checkpoint, prepare_arguments, remember_settings
+from st_vlm.training.trainer import (
+    AnswerTrainer,
+    TuningConfig,
+    last_checkpoint,
+    prepare_arguments,
+    remember_settings,
+)
 
 
 def trainer(rows, folder, extra=None, **options):
     options = {"max_steps": 3, "learning_rate": 2e-3, "save_strategy": "no", "logging_steps": 1} | options
-    arguments = SFTConfig(
+    arguments = TuningConfig(
         output_dir=str(folder),
         per_device_train_batch_size=2,
         use_cpu=True,
@@ -61,8 +66,10 @@ def test_the_trainers_loss_is_the_models(rows, tmp_path):
     assert losses(run)[0] == pytest.approx(expected, abs=2e-4)
 
 
-def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(rows, tmp_path):
-    whole = trainer(rows, tmp_path / "whole", max_steps=4, save_strategy="steps", save_steps=2)
+@pytest.mark.parametrize("muon", [0.0, 0.01])
+def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(rows, tmp_path, muon):
+    options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2, "muon_learning_rate": muon}
+    whole = trainer(rows, tmp_path / "whole", **options)
     whole.train()
     # What a kill leaves: the checkpoint of step 2, and one that was not written to its end.
     stopped = tmp_path / "stopped"
@@ -71,7 +78,7 @@ def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(rows, tmp_path):
     (stopped / "checkpoint-4").mkdir()
     (stopped / "checkpoint-4" / "model.safetensors").write_bytes(b"cut")
     assert last_checkpoint(stopped) == str(stopped / "checkpoint-2")
-    again = trainer(rows, stopped, max_steps=4, save_strategy="steps", save_steps=2)
+    again = trainer(rows, stopped, **options)
     again.train(resume_from_checkpoint=last_checkpoint(stopped))
     assert losses(again) == losses(whole)
     for name, weights in whole.model.state_dict().items():
@@ -79,7 +86,7 @@ def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(rows, tmp_path):
 
 
 def test_a_run_with_other_settings_is_not_continued(tmp_path):
-    arguments = SFTConfig(output_dir=str(tmp_path), learning_rate=1e-3, use_cpu=True, bf16=False)
+    arguments = TuningConfig(output_dir=str(tmp_path), learning_rate=1e-3, use_cpu=True, bf16=False)
     remember_settings(tmp_path, {"dataset": "a"}, arguments)
     remember_settings(tmp_path, {"dataset": "b"}, arguments)  # nothing to continue yet
     (tmp_path / "checkpoint-5").mkdir()

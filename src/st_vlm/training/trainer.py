@@ -6,12 +6,14 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from transformers import PreTrainedModel
 from trl import SFTConfig, SFTTrainer
 
 from st_vlm.errors import InputError
+from st_vlm.training.muon import MuonAdamW, muon_groups
 
 SETTINGS_FILE = "sft_settings.json"
 # What the result of a run depends on, beside model and data; the rest (logging, saving, workers) may change.
@@ -24,17 +26,40 @@ DECIDING = (
     "weight_decay",
     "num_train_epochs",
     "max_steps",
+    "muon_learning_rate",
     "optim",
     "seed",
     "train_sampling_strategy",
 )
 
 
+@dataclass
+class TuningConfig(SFTConfig):
+    """TRL's SFTConfig with Muon."""
+
+    muon_learning_rate: float = field(
+        default=0.0,
+        metadata={"help": "Above 0, Muon trains the matrices of hidden layers at this rate, and AdamW the rest."},
+    )
+
+
 class AnswerTrainer(SFTTrainer):
-    """`SFTTrainer` that resumes with the checkpoint's weights, and logs no count of tokens.
+    """`SFTTrainer` that resumes with the checkpoint's weights, knows Muon, and logs no count of tokens.
 
     That count is wrong for the masks of shared clips.
     """
+
+    def create_optimizer(self, model=None):
+        """As the base's; Muon and AdamW where a `TuningConfig` asks for it."""
+        muon = getattr(self.args, "muon_learning_rate", 0.0)
+        if muon <= 0 or self.optimizer is not None:
+            return super().create_optimizer(model)
+        groups = muon_groups(
+            self.model if model is None else model, muon, self.args.learning_rate, self.args.weight_decay
+        )
+        betas = (self.args.adam_beta1, self.args.adam_beta2)
+        self.optimizer = MuonAdamW(groups, betas, self.args.adam_epsilon)
+        return self.optimizer
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
         # transformers stores LLaVA-OneVision under older weight names, and its trainer reads a checkpoint without
@@ -89,7 +114,7 @@ def remember_settings(output_dir: str | os.PathLike, settings: Mapping, argument
         InputError: The folder holds checkpoints of a run with other settings.
     """
     chosen = arguments.to_dict()
-    now = json.loads(json.dumps({**settings, **{name: chosen[name] for name in DECIDING}}, default=str))
+    now = json.loads(json.dumps({**settings, **{name: chosen.get(name) for name in DECIDING}}, default=str))
     note = Path(output_dir) / SETTINGS_FILE
     if note.is_file() and last_checkpoint(output_dir):
         before = json.loads(note.read_text(encoding="utf-8"))
