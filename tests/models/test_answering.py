@@ -106,7 +106,7 @@ def test_answers_do_not_depend_on_the_batch(sharp):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_both_precisions_answer(dtype):
-    model, processor = make_tiny()
+    model, processor = make_sharp()
     given = model.to(dtype).answer_batch(questions=ASKED, **MIXED, processor=processor, max_new_tokens=3)
     assert all(one.text and 0 < one.confidence < 1 for one in given)
 
@@ -136,7 +136,7 @@ def logs_by_hand(model, processor, question, answer):
     [
         (FAR, ["1", "2", ".", "3", "4"], Quantity(12.34, "m")),
         ("Does it stop?", ["N", "o"], Choice("no")),
-        ("In which clock direction does it move?", ["1", "0", " o", "clock"], ClockHour(10)),
+        ("In which clock direction does it move?", ["1", "0", " o'clock"], ClockHour(10)),
         ("What do you see?", None, None),
     ],
 )

@@ -38,7 +38,8 @@ class AnswerCollator:
         self.box_noise = box_noise
         self.read_clip = ClipReader(processor, cache_bytes)
         tokenizer = processor.tokenizer
-        self._special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+        added = tokenizer.added_tokens_decoder.items()
+        self._special = {*tokenizer.all_special_ids, *(token for token, its in added if its.special)}
 
     def __call__(self, examples: Sequence[Mapping]) -> dict[str, torch.Tensor]:
         """One batch.
