@@ -39,7 +39,10 @@ class TuningConfig(SFTConfig):
 
     muon_learning_rate: float = field(
         default=0.0,
-        metadata={"help": "Above 0, Muon trains the matrices of hidden layers at this rate, and AdamW the rest."},
+        metadata={
+            "help": "Above 0, Muon trains the matrices of hidden layers at this rate and AdamW the rest, whatever "
+            "`optim` says."
+        },
     )
 
 
