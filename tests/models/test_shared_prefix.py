@@ -10,6 +10,7 @@ from sharp_model import make_sharp
 
 from st_vlm.models.greedy import greedy
 from st_vlm.models.shared_prefix import CACHE_ARGUMENT, SharedCache, positions, share
+from st_vlm.models.video_inputs import gather_clips
 
 COLOURS = ("red", "blue", "green", "yellow")
 CAMERA = {"size": (160, 90), "intrinsics": [[120.0, 0, 80], [0, 120.0, 45], [0, 0, 1]], "height": 1.5}
@@ -33,9 +34,11 @@ def marks(count, length, seed):
     return [{"color": colour, "boxes": its} for colour, its in zip(COLOURS, boxes, strict=False)]
 
 
-def any_questions(count, seed):
+def any_questions(count, seed, marked=0):
+    """Of any words, the names of so many marks among them."""
     rng = random.Random(seed)
-    words = re.findall(r"\S+", "how far fast does it move from 2.0 to 7.5 seconds ? , 12 in which way at the end ünï")
+    words = re.findall(r"\S+", "how far fast does it move from 1.0 to 2.0 seconds ? , 12 in which way at the end ünï")
+    words += 3 * COLOURS[:marked]
     return [" ".join(rng.choices(words, k=rng.choice([1, 2, 5, 20, 60]))).strip() or "?" for _ in range(count)]
 
 
@@ -51,7 +54,7 @@ def any_questions(count, seed):
 )
 def test_answers_on_a_clip_are_those_of_questions_asked_alone(sharp, shown, length, count):
     model, processor = sharp
-    questions = any_questions(9, seed=count)
+    questions = any_questions(9, count, marked=count)
     clip = {
         "video": frames(length, count) if shown else None,
         "marks": marks(count, length, count),
@@ -75,7 +78,9 @@ def test_the_clip_is_prepared_and_encoded_once(sharp, monkeypatch):
     )
     monkeypatch.setattr(type(processor), "__call__", lambda *a, **n: prepared.append(1) or drawn(*a, **n))
     clip = frames(3, 1)
-    model.answer_clip(clip, any_questions(7, 1), marks(2, 3, 1), processor=processor, max_new_tokens=2, batch_size=3)
+    model.answer_clip(
+        clip, any_questions(7, 1, 2), marks(2, 3, 1), processor=processor, max_new_tokens=2, batch_size=3
+    )
     assert (len(encoded), len(prepared)) == (1, 1)
 
 
@@ -93,22 +98,22 @@ def prompts_of(processor, questions):
 def several_clips(processor):
     """The first prompts of three clips of different lengths as one batch, and all prompts."""
     lengths, counts = (4, 2, 5), (1, 3, 0)
-    prompts = [prompts_of(processor, any_questions(n, n)) for n in (3, 1, 2)]
-    inputs = processor(
-        text=[group[0] for group in prompts],
-        videos=[frames(n, n) for n in lengths],
-        marks=[marks(k, n, n) for n, k in zip(lengths, counts, strict=True)],
-        padding_side="left",
-        return_tensors="pt",
+    prompts = [prompts_of(processor, any_questions(n, n, k)) for n, k in zip((3, 1, 2), counts, strict=True)]
+    clips = gather_clips(
+        processor.video_processor,
+        [frames(n, n) for n in lengths],
+        [marks(k, n, n) for n, k in zip(lengths, counts, strict=True)],
+        None,
     )
-    return inputs, prompts, lengths, counts
+    firsts = [group[0] for group in prompts]
+    inputs = processor(text=firsts, videos=clips, padding_side="left", return_tensors="pt")
+    return share(processor, inputs, prompts, clips), prompts, lengths, counts
 
 
 def test_logits_are_those_of_the_whole_prompts(sharp):
     """Against one plain forward pass of each whole prompt with what was said to it: no cache and no padding."""
     model, processor = sharp
-    inputs, prompts, lengths, counts = several_clips(processor)
-    shared = share(processor, inputs, prompts)
+    shared, prompts, lengths, counts = several_clips(processor)
     cache = SharedCache(model, shared, processor.tokenizer.pad_token_id)
     # Twice, and in two batches: a copy that is gone on from leaves the clips' own cache as it was.
     for which in (range(6), range(2, 5), range(6)):
@@ -136,8 +141,7 @@ def test_logits_are_those_of_the_whole_prompts(sharp):
 
 def test_an_end_of_turn_ends_its_own_question_only(sharp, monkeypatch):
     model, processor = sharp
-    inputs, prompts, *_ = several_clips(processor)
-    shared = share(processor, inputs, prompts)
+    shared, *_ = several_clips(processor)
 
     def said():
         cache = SharedCache(model, shared, processor.tokenizer.pad_token_id)
@@ -156,12 +160,12 @@ def test_an_end_of_turn_ends_its_own_question_only(sharp, monkeypatch):
 def test_half_precision_runs(sharp):
     model, processor = sharp
     half = make_sharp()[0].to(torch.bfloat16)
-    inputs, prompts, *_ = several_clips(processor)
-    cache = SharedCache(half, share(processor, inputs, prompts), processor.tokenizer.pad_token_id)
+    shared, *_ = several_clips(processor)
+    cache = SharedCache(half, shared, processor.tokenizer.pad_token_id)
     turns = greedy(half, cache.inputs(range(6)), 5)
     assert all(np.isfinite(logs).all() and len(tokens) == 5 for tokens, logs in turns)
     # What bfloat16 is off by stays small where no word hangs on it: the first step.
-    full = greedy(model, SharedCache(model, share(processor, inputs, prompts), 0).inputs(range(6)), 5)
+    full = greedy(model, SharedCache(model, shared, 0).inputs(range(6)), 5)
     assert np.mean([abs(a[1][0] - b[1][0]) for a, b in zip(turns, full, strict=True)]) < 0.2
 
 
@@ -169,14 +173,14 @@ def test_what_cannot_be_shared_is_not(sharp):
     """Prompts that begin differently or show nothing, or whose clip ends in words that the question's might join."""
     _, processor = sharp
     prompts = prompts_of(processor, ["How far?", "How fast?"])
-    inputs = processor(text=prompts[0], videos=[frames(2, 0)], return_tensors="pt")
-    assert share(processor, inputs, [prompts]) is not None
-    assert share(processor, inputs, [[prompts[0], "<|im_start|>system\nBe brief.\n" + prompts[1]]]) is None
-    assert share(processor, inputs, [[prompts[0], prompts[1].replace("<video>", "")]]) is None
-    times_only = processor(
-        text=prompts[0], videos=[None], timestamps=[[0.0, 0.5]], cameras=[CAMERA], return_tensors="pt"
-    )
-    assert share(processor, times_only, [prompts]) is None
+    clips = gather_clips(processor.video_processor, [frames(2, 0)], None, None)
+    inputs = processor(text=prompts[0], videos=clips, return_tensors="pt")
+    assert share(processor, inputs, [prompts], clips) is not None
+    assert share(processor, inputs, [[prompts[0], "<|im_start|>system\nBe brief.\n" + prompts[1]]], clips) is None
+    assert share(processor, inputs, [[prompts[0], prompts[1].replace("<video>", "")]], clips) is None
+    times_only = gather_clips(processor.video_processor, [None], None, [[0.0, 0.5]], cameras=[CAMERA])
+    inputs = processor(text=prompts[0], videos=times_only, return_tensors="pt")
+    assert share(processor, inputs, [prompts], times_only) is None
 
 
 def test_a_clip_with_times_alone_is_answered_in_full(sharp):

@@ -51,7 +51,7 @@ def test_every_mark_has_a_line_with_a_token_a_frame_after_its_video(tiny):
     text = processor.decode(ask(processor)["input_ids"][0])
     after = text[text.rindex("<video>") :].removeprefix("<video>")
     token = "<track>" * FRAMES
-    assert after.startswith(f"\nred: {token}\nblue: {token}\nHow far does red go?")
+    assert after.startswith(f"\nred: {token}\nblue: {token}\nHow far does red<track> go?")
 
 
 def test_features_stand_in_the_order_of_the_tokens_and_rows_are_padded(tiny):
@@ -64,12 +64,15 @@ def test_features_stand_in_the_order_of_the_tokens_and_rows_are_padded(tiny):
         cameras=[CAMERA, None],
     )["track_features"]
     marks = [Mark(m["color"], tuple(m["boxes"])) for m in (RED, BLUE)]
-    assert batch.shape == (2, 2 * FRAMES, len(FEATURES))
-    np.testing.assert_array_equal(
-        batch[0], track_features(marks, np.array(TIMES), SIZE, CAMERA).reshape(2 * FRAMES, -1)
-    )
+    # A line of red, one of blue, and red where the question names it; the other clip has no red.
+    assert batch.shape == (2, 2 * FRAMES + 1, len(FEATURES))
+    lines = track_features(marks, np.array(TIMES), SIZE, CAMERA).reshape(2 * FRAMES, -1)
+    np.testing.assert_array_equal(batch[0, :-1], lines)
+    summary = FEATURES.index("summary")
+    np.testing.assert_array_equal(np.delete(batch[0, -1], summary), np.delete(lines[FRAMES - 1], summary))
     np.testing.assert_array_equal(batch[1, :FRAMES], track_features(marks[1:], np.array(TIMES), SIZE, None)[0])
-    assert (batch[1, FRAMES:] == UNKNOWN).all()
+    assert batch[1, FRAMES, summary] * UNIT == 1
+    assert (batch[1, FRAMES + 1 :] == UNKNOWN).all()
     assert (batch[0, :FRAMES, FEATURES.index("red")] * UNIT == 1).all()
     assert (batch[0, :FRAMES, FEATURES.index("blue")] == 0).all()
     x = FEATURES.index("x")

@@ -139,8 +139,9 @@ def _said(model, processor, prompts: list[str], clips: list, max_new_tokens: int
         groups.setdefault(id(clip), []).append(index)
     if isinstance(model, AnsweringMixin) and None not in clips and len(groups) < len(clips):
         firsts = [group[0] for group in groups.values()]
-        inputs = model_inputs(processor, [prompts[i] for i in firsts], [clips[i] for i in firsts], padding_side="left")
-        shared = share(processor, inputs, [[prompts[i] for i in group] for group in groups.values()])
+        shown = [clips[i] for i in firsts]
+        inputs = model_inputs(processor, [prompts[i] for i in firsts], shown, padding_side="left")
+        shared = share(processor, inputs, [[prompts[i] for i in group] for group in groups.values()], shown)
         if shared is not None:
             every = [range(len(clips))]
             turns = greedy_shared(model, shared, every, max_new_tokens, processor.tokenizer.pad_token_id)[0]

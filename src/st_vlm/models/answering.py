@@ -14,6 +14,7 @@ from st_vlm.models.carried_code import IS_CARRIED
 from st_vlm.models.confidence import confidence
 from st_vlm.models.greedy import greedy, greedy_shared
 from st_vlm.models.shared_prefix import positions, share
+from st_vlm.models.video_inputs import gather_clips
 from st_vlm.video.marks import check_named_marks
 
 # What else tells where a model came from.
@@ -159,8 +160,10 @@ class AnsweringMixin:
         batches = [range(start, min(start + batch_size, n)) for start in range(0, n, batch_size)]
         shared = None
         if _has_clip(clip):
+            read = gather_clips(processor.video_processor, [video], [marks], [timestamps], cameras=[camera])
+            clip = {**dict.fromkeys(clip), "videos": read[0]}
             inputs = _processed(processor, prompts[:1], [clip])
-            shared = share(processor, inputs, [prompts])
+            shared = share(processor, inputs, [prompts], read)
         if shared is not None:
             said = greedy_shared(self, shared, batches, max_new_tokens, processor.tokenizer.pad_token_id)
         else:

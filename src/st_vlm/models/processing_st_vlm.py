@@ -10,10 +10,10 @@ from transformers.processing_utils import ProcessingKwargs
 
 from st_vlm.errors import InputError
 from st_vlm.models.carried_code import CarriesCode
-from st_vlm.models.track_features import FEATURES, UNKNOWN, track_features
+from st_vlm.models.clip_tracks import ClipTracks
+from st_vlm.models.track_features import FEATURES, padded_features
 from st_vlm.models.video_inputs import Clip, gather_clips
 from st_vlm.models.video_processing_st_vlm import FramesToCome, STVLMVideoProcessor, STVLMVideosKwargs
-from st_vlm.video.marks import Mark
 
 # ChatML. Whatever the assistant says, its end-of-turn token included, stands between the generation tags, so that
 # `return_assistant_tokens_mask=True` tells the tokens to learn.
@@ -55,8 +55,9 @@ class STVLMProcessor(CarriesCode, LlavaOnevisionProcessor):
     Attributes:
         write_frame_times: Whether the prompt states each frame's time before the video's tokens. Saved with the
             processor.
-        track_tokens: Whether the prompt holds, after each video, a line for every mark with one track token a frame.
-            Saved with the processor; it must be the model's own setting.
+        track_tokens: Whether the prompt holds, after each video, a line for every mark with one track token a frame,
+            and one behind each mark that the question names. Saved with the processor; it must be the model's own
+            setting.
         sees_video: False for a model without vision tower: frames are not shown to it, and need not be there.
     """
 
@@ -147,6 +148,15 @@ class STVLMProcessor(CarriesCode, LlavaOnevisionProcessor):
     def _is_shown(self, clip: Clip) -> bool:
         return self.sees_video and clip.frames is not None
 
+    def tracks(self, clip: Clip) -> ClipTracks | None:
+        """What track tokens tell of a clip; None without them."""
+        return ClipTracks(clip, self.track_token) if self.track_tokens else None
+
+    @property
+    def turn_end(self) -> str | None:
+        """What ends a user's turn, behind which no track tokens are written."""
+        return self.tokenizer.eos_token
+
     def _with_tracks(self, text, clips: list[Clip]):
         """Prompts in which each video is followed by its marks' track tokens, and their features (B, K, F).
 
@@ -168,23 +178,18 @@ class STVLMProcessor(CarriesCode, LlavaOnevisionProcessor):
                 clip = next(left, None)
                 if clip is None:
                     raise InputError(f"The prompts ask for more videos than the {len(clips)} given.")
-                rows = track_features(clip.marks, clip.times_s, clip.size, clip.camera)
-                lines = [self._line(mark, len(clip.times_s)) for mark in clip.marks]
+                tracks = self.tracks(clip)
+                asked, summaries = tracks.in_question(tail, self.turn_end)
                 shown = [self.video_token] if self._is_shown(clip) else []
                 times = [frame_times_text(clip.times_s)] if not shown and self.write_frame_times else []
-                parts += ["\n".join([*shown, *times, *lines]), tail]
-                its_features.append(rows.reshape(-1, len(FEATURES)))
+                parts += ["\n".join([*shown, *times, *tracks.lines()]), asked]
+                its_features += [tracks.rows.reshape(-1, len(FEATURES)), summaries]
             written.append("".join(parts))
             features.append(np.concatenate(its_features) if its_features else np.empty((0, len(FEATURES)), np.int32))
         if next(left, None) is not None:
             raise InputError(f"{len(clips)} videos, but the prompts have fewer {self.video_token} for them.")
-        padded = np.full((len(features), max(map(len, features), default=0), len(FEATURES)), UNKNOWN, np.int32)
-        for row, its_features in zip(padded, features, strict=True):
-            row[: len(its_features)] = its_features
+        padded = padded_features(features)
         return written[0] if isinstance(text, str) else written, padded if padded.size else None
-
-    def _line(self, mark: Mark, frames: int) -> str:
-        return f"{mark.color}: {self.track_token * frames}"
 
     def _drawn(self, clip: Clip):
         return FramesToCome.of(clip.frames, () if clip.drawn else clip.marks)

@@ -1,8 +1,8 @@
 """Many questions on one clip: the part of the prompts that shows the clip is run once, and each question goes on from
 a copy of its key-value cache.
 
-All prompts about a clip begin alike, up to its last vision or track token, and a video is nearly all of a prompt. The
-rows of the batch that goes on are laid out as
+All prompts about a clip begin alike, up to the last vision or track token before the question, and a video is nearly
+all of a prompt. The rows of the batch that goes on are laid out as
 
     padding | the clip | padding | the question
 
@@ -17,8 +17,12 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from transformers import DynamicCache, LlavaOnevisionModel
+
+from st_vlm.models.track_features import padded_features
+from st_vlm.models.video_inputs import Clip
 
 # transformers 5.24 gave the argument another name.
 CACHE_ARGUMENT = "cache" if "cache" in inspect.signature(LlavaOnevisionModel.forward).parameters else "past_key_values"
@@ -36,20 +40,23 @@ class SharedPrompts:
             and the pixels and features that belong to them.
         rows: (N,) the clip of each prompt.
         tails: N lists of the token ids that follow.
+        tail_features: N arrays (k, F) of the features of the track tokens among these; None without track tokens.
     """
 
     clips: dict[str, torch.Tensor]
     rows: torch.Tensor
     tails: list[list[int]]
+    tail_features: list[np.ndarray] | None = None
 
 
-def share(processor, inputs, prompts: Sequence[Sequence[str]]) -> SharedPrompts | None:
+def share(processor, inputs, prompts: Sequence[Sequence[str]], clips: Sequence[Clip]) -> SharedPrompts | None:
     """Take prompts apart, without showing their clips to the processor again.
 
     Args:
         processor: A `STVLMProcessor`.
         inputs: What it made of the first prompt of each of C clips.
         prompts: For each clip all prompts about it, each with one `<video>`.
+        clips: The C clips.
 
     Returns:
         None where the prompts of a clip do not begin alike, or where what shows it does not end with a token that
@@ -59,25 +66,34 @@ def share(processor, inputs, prompts: Sequence[Sequence[str]]) -> SharedPrompts 
         processor.tokenizer.convert_tokens_to_ids(token) for token in (processor.video_token, processor.track_token)
     )
     mask = inputs["attention_mask"].bool()
-    shown, rows, tails = [], [], []
-    for clip, its_prompts in enumerate(prompts):
-        written = [processor.tokenizer(prompt)["input_ids"] for prompt in its_prompts]
+    shown, rows, tails, features = [], [], [], []
+    for number, (its_prompts, clip) in enumerate(zip(prompts, clips, strict=True)):
+        if any(prompt.count(processor.video_token) != 1 for prompt in its_prompts):
+            return None
+        parts = [prompt.split(processor.video_token) for prompt in its_prompts]
+        if (tracks := processor.tracks(clip)) is not None:
+            asked = [tracks.in_question(tail, processor.turn_end) for _, tail in parts]
+            parts = [(head, tail) for (head, _), (tail, _) in zip(parts, asked, strict=True)]
+            features += [summaries for _, summaries in asked]
+        written = [processor.tokenizer(processor.video_token.join(pair))["input_ids"] for pair in parts]
         if any(tokens.count(video) != 1 for tokens in written):
             return None
         places = [tokens.index(video) for tokens in written]
         heads = [tokens[:at] for tokens, at in zip(written, places, strict=True)]
         its_tails = [tokens[at + 1 :] for tokens, at in zip(written, places, strict=True)]
-        whole = inputs["input_ids"][clip][mask[clip]].tolist()
+        whole = inputs["input_ids"][number][mask[number]].tolist()
         end = len(whole) - len(its_tails[0])
         alike = whole[end:] == its_tails[0] and all(head == heads[0] for head in heads)
         if not alike or whole[end - 1] not in (video, track):
             return None
         shown.append(whole[:end])
-        rows += [clip] * len(its_prompts)
+        rows += [number] * len(its_prompts)
         tails += its_tails
     ids, mask = _padded(shown, processor.tokenizer.pad_token_id)
     rest = {name: value for name, value in inputs.items() if name not in _OF_TOKENS}
-    return SharedPrompts({"input_ids": ids, "attention_mask": mask, **rest}, torch.tensor(rows), tails)
+    return SharedPrompts(
+        {"input_ids": ids, "attention_mask": mask, **rest}, torch.tensor(rows), tails, features or None
+    )
 
 
 class SharedCache:
@@ -108,7 +124,12 @@ class SharedCache:
         rows = self.shared.rows[which.start : which.stop].to(self.device)
         tails, tail_mask = _padded([self.shared.tails[i] for i in which], self.pad_token_id)
         mask = torch.cat([self._mask[rows], tail_mask.to(self.device)], dim=1)
+        told = {}
+        if self.shared.tail_features is not None:
+            features = padded_features([self.shared.tail_features[i] for i in which])
+            told = {"track_features": torch.from_numpy(features).to(self.device)} if features.size else {}
         return {
+            **told,
             "input_ids": torch.cat([self._ids[rows], tails.to(self.device)], dim=1),
             "attention_mask": mask,
             "position_ids": positions(mask),

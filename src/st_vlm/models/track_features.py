@@ -12,10 +12,12 @@ from st_vlm.kinematics.box_motion import BOX_FEATURES, Sight, box_motion
 from st_vlm.kinematics.box_motion import FEATURES as MOTION_FEATURES
 from st_vlm.video.marks import COLOURS, Mark
 
-# A token says whose it is, so that a question about a colour finds it without the way through the mark's name.
-FEATURES = (*COLOURS, *MOTION_FEATURES)
+# A token says whose it is, so that a question about a colour finds it without the way through the mark's name, and
+# whether it tells of one frame or sums up a span (`clip_tracks`).
+OF_MARK = (*COLOURS, "summary")
+FEATURES = (*OF_MARK, *MOTION_FEATURES)
 # These come first, and are known whatever the camera.
-OF_MARK_AND_BOX = len(COLOURS) + len(BOX_FEATURES)
+OF_MARK_AND_BOX = len(OF_MARK) + len(BOX_FEATURES)
 
 # Whole numbers of this unit: they stay exact when a batch is cast to half precision.
 UNIT = 1e-4
@@ -33,7 +35,8 @@ def track_features(marks: Sequence[Mark], times_s: np.ndarray, size: tuple[int, 
         camera: What is known of it, see `sight_of`.
 
     Returns:
-        (N, T, F) int32 in units of `UNIT`, `UNKNOWN` where a number is not known; F is `len(FEATURES)`.
+        (N, T, F) int32 in units of `UNIT`, `UNKNOWN` where a number is not known; F is `len(FEATURES)`. None of them
+        is a summary.
 
     Raises:
         InputError: A camera that does not fit.
@@ -41,11 +44,19 @@ def track_features(marks: Sequence[Mark], times_s: np.ndarray, size: tuple[int, 
     boxes = np.array([[box or (np.nan,) * 4 for box in mark.boxes] for mark in marks], np.float64)
     boxes = boxes.reshape(len(marks), len(times_s), 4)
     motion = box_motion(np.asarray(times_s, np.float64), boxes, sight_of(camera, size, len(times_s)))
-    colours = np.array([[mark.color == colour for colour in COLOURS] for mark in marks], np.float64)
-    colours = np.broadcast_to(colours.reshape(-1, 1, len(COLOURS)), (*boxes.shape[:2], len(COLOURS)))
-    values = np.concatenate([colours, motion], axis=-1)
+    whose = np.array([[mark.color == name for name in OF_MARK] for mark in marks], np.float64)
+    whose = np.broadcast_to(whose.reshape(-1, 1, len(OF_MARK)), (*boxes.shape[:2], len(OF_MARK)))
+    values = np.concatenate([whose, motion], axis=-1)
     whole = np.clip(np.round(np.nan_to_num(values) / UNIT), -_LARGEST, _LARGEST)
     return np.where(np.isfinite(values), whole, UNKNOWN).astype(np.int32)
+
+
+def padded_features(features: Sequence[np.ndarray]) -> np.ndarray:
+    """(B, K, F) int32 from B arrays (k, F), those with fewer rows filled up with what is unknown."""
+    padded = np.full((len(features), max(map(len, features), default=0), len(FEATURES)), UNKNOWN, np.int32)
+    for row, its_features in zip(padded, features, strict=True):
+        row[: len(its_features)] = its_features
+    return padded
 
 
 def sight_of(camera: Mapping | None, size: tuple[int, int], count: int) -> Sight:
@@ -89,4 +100,4 @@ def _array(camera: Mapping, name: str, shape: tuple[int, ...]) -> np.ndarray | N
     return values
 
 
-__all__ = ["FEATURES", "OF_MARK_AND_BOX", "UNIT", "UNKNOWN", "sight_of", "track_features"]
+__all__ = ["FEATURES", "OF_MARK_AND_BOX", "UNIT", "UNKNOWN", "padded_features", "sight_of", "track_features"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from st_vlm.errors import InputError
 from st_vlm.models.processing_st_vlm import STVLMProcessor
+from st_vlm.models.track_features import padded_features
 from st_vlm.models.video_inputs import Clip
 from st_vlm.training.clips import CACHE_BYTES, ClipReader, model_inputs
 from st_vlm.training.conversations import Conversation, answer_text, prompt_text, to_conversations
@@ -66,7 +68,11 @@ class AnswerCollator:
             return batch | {"labels": labels}
         if not isinstance(self.processor, STVLMProcessor):
             raise InputError("Several questions in one sequence are for ST-VLM only: set questions_per_clip to 1.")
-        sequences = [self._branches(*item) for item in zip(first, asked, prompts, answers, strict=True)]
+        told = batch.get("track_features", [None] * len(asked))
+        items = zip(first, told, asked, clips, prompts, answers, strict=True)
+        sequences, features = zip(*(self._branches(*item) for item in items), strict=True)
+        if "track_features" in batch:
+            batch["track_features"] = torch.from_numpy(padded_features(features))
         return batch | self._joined(sequences)
 
     def _disturbed(self, clip: Clip) -> Clip:
@@ -100,26 +106,40 @@ class AnswerCollator:
     def _branches(
         self,
         first: tuple[torch.Tensor, torch.Tensor],
+        told: torch.Tensor | None,
         asked: list[Conversation],
+        clip: Clip,
         prompts: list[str],
         answers: list[str],
-    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """(tokens, labels) of a clip's prefix and of each of its questions, from the whole sequence of its first."""
+    ) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], np.ndarray | None]:
+        """A clip's prefix and each of its questions as (tokens, labels), and the features of all their track tokens.
+
+        Args:
+            first: Tokens and labels of the whole sequence of its first question.
+            told: Features of that sequence's track tokens.
+            asked, clip, prompts, answers: Its questions.
+        """
         tokens, labels = first
-        video = self.processor.video_token
+        video, tracks = self.processor.video_token, self.processor.tracks(clip)
         opening = prompts[0][: prompts[0].rindex(video) + len(video)]
-        parts = []
+        parts, features = [], []
         for one, prompt, answer in zip(asked, prompts, answers, strict=True):
             if not prompt.startswith(opening):
                 raise InputError(f"Question {one.id} opens its conversation differently from others on its clip.")
-            branch = torch.tensor(self._tokens(prompt[len(opening) :] + answer), dtype=tokens.dtype)
+            tail = prompt[len(opening) :] + answer
+            if tracks is not None:
+                tail, summaries = tracks.in_question(tail, self.processor.turn_end)
+                features.append(summaries)
+            branch = torch.tensor(self._tokens(tail), dtype=tokens.dtype)
             branch_labels = torch.full_like(branch, IGNORED)
             self._label(branch_labels, branch, one, answer)
             parts.append((branch, branch_labels))
         prefix = len(tokens) - len(parts[0][0])
         if prefix <= 0 or not torch.equal(tokens[prefix:], parts[0][0]):
             raise InputError(f"Question {asked[0].id}: its tokens after the video depend on the video's.")
-        return [(tokens[:prefix], labels[:prefix]), *parts]
+        if tracks is not None:
+            features.insert(0, told[: len(clip.marks) * len(clip.times_s)].numpy())
+        return [(tokens[:prefix], labels[:prefix]), *parts], np.concatenate(features) if features else None
 
     def _joined(self, sequences: list[list[tuple[torch.Tensor, torch.Tensor]]]) -> dict[str, torch.Tensor]:
         """The batch's sequences, padded on the right, with what each token sees and where it stands."""

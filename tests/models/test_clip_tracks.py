@@ -1,0 +1,132 @@
+"""Track tokens in a question: where they stand, what span they sum up, and what they say of it."""
+
+import numpy as np
+import pytest
+
+from st_vlm.models.clip_tracks import ClipTracks, asked_span
+from st_vlm.models.track_features import FEATURES, UNIT, UNKNOWN
+from st_vlm.models.video_inputs import Clip
+from st_vlm.video.marks import Mark
+
+SIZE = (1000, 500)
+FOCAL, HEIGHT = 500.0, 2.0
+TIMES = np.arange(0, 8.1, 0.5)
+# Looks along the world's x from above the origin; z is up.
+POSE = [[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, HEIGHT], [0.0, 0.0, 0.0, 1.0]]
+CAMERA = {
+    "intrinsics": [[FOCAL, 0, 500], [0, FOCAL, 250], [0, 0, 1]],
+    "size": SIZE,
+    "height": HEIGHT,
+    "poses": [POSE] * len(TIMES),
+}
+T = "<track>"
+
+
+def box_at(x, y, tall=1.6, wide=0.8):
+    """The box of an upright thing whose foot is x metres ahead and y to the left."""
+    middle, half = 500 - FOCAL * y / x, FOCAL * wide / x / 2
+    return middle - half, 250 + FOCAL * (HEIGHT - tall) / x, middle + half, 250 + FOCAL * HEIGHT / x
+
+
+def crossing(color, speed, after=0.0, unseen=()):
+    """A mark that stands until a time, then crosses 15 m ahead from left to right."""
+    boxes = [box_at(15, 6 - speed * max(0.0, t - after)) for t in TIMES]
+    return Mark(color, tuple(None if i in unseen else box for i, box in enumerate(boxes)))
+
+
+def tracks_of(*marks, camera=CAMERA):
+    return ClipTracks(Clip(None, TIMES, marks, SIZE, camera), T)
+
+
+def told(row, name):
+    return row[FEATURES.index(name)] * UNIT
+
+
+@pytest.fixture(scope="module")
+def two():
+    return tracks_of(crossing("red", 1.5), crossing("blue", 1.0, after=4))
+
+
+@pytest.mark.parametrize(
+    ("question", "written", "whose"),
+    [
+        ("\nHow far does red go?", f"\nHow far does red{T} go?", "red"),
+        ("\nDo red and blue differ? Red?", f"\nDo red{T} and blue{T} differ? Red?", "red blue"),
+        ("Is Blue faster than the red box?", f"Is Blue{T} faster than the red{T} box?", "blue red"),
+        ("\nWho turned blue-ish, bored?", f"\nWho turned blue{T}-ish, bored?", "blue"),
+        ("\nWhich object moves farther?", "\nWhich object moves farther?", ""),
+        ("", "", ""),
+    ],
+)
+def test_a_token_stands_behind_the_first_mention_of_each_mark(two, question, written, whose):
+    text, features = two.in_question(question)
+    assert text == written
+    assert [next(name for name in ("red", "blue") if told(row, name) == 1) for row in features] == whose.split()
+    assert all(told(row, "summary") == 1 for row in features)
+
+
+def test_nothing_is_written_behind_the_end_of_the_turn(two):
+    text, features = two.in_question("\nHow far does red go?<end>\nRed goes 3 m, blue 2 m.<end>", "<end>")
+    assert text == f"\nHow far does red{T} go?<end>\nRed goes 3 m, blue 2 m.<end>"
+    assert len(features) == 1
+
+
+def test_the_only_mark_may_go_unnamed():
+    alone = tracks_of(crossing("green", 1))
+    text, features = alone.in_question("\n How far does the object go?<end>It is green.", "<end>")
+    assert text == f"\n {T}How far does the object go?<end>It is green."
+    assert told(features[0], "green") == 1
+    assert tracks_of().in_question("\nHow far?")[1].shape == (0, len(FEATURES))
+
+
+@pytest.mark.parametrize(
+    ("question", "span"),
+    [
+        ("How far does red go from 2.0 to 7.5 seconds?", (2.0, 7.5)),
+        ("Between 0.5 s and 3 s, how far?", (0.5, 3.0)),
+        ("How far does it go throughout the video?", (0.0, 8.0)),
+        ("From 2 to 3 seconds and from 5 to 6 seconds, how far?", (0.0, 8.0)),
+        ("How far from 20 to 30 seconds?", (0.0, 8.0)),
+        ("How far from 2.1 to 2.4 seconds?", (0.0, 8.0)),
+        ("How long does it take to go 10 meters?", (0.0, 8.0)),
+        ("When does it move toward 3 o'clock from 1.0 to 6.0 seconds?", (1.0, 6.0)),
+    ],
+)
+def test_the_span_is_the_one_that_the_question_states(question, span):
+    assert asked_span(question, TIMES) == span
+
+
+@pytest.mark.parametrize(("start", "end", "red", "blue"), [(0, 8, 12, 4), (2, 6, 6, 2), (0, 4, 6, 0), (4, 8, 6, 4)])
+def test_a_token_sums_up_the_span_that_is_asked_for(two, start, end, red, blue):
+    _, (of_red, of_blue) = two.in_question(f"Does red or blue go farther from {start}.0 to {end}.0 seconds?")
+    for row, metres in ((of_red, red), (of_blue, blue)):
+        path = np.exp(told(row, "log_path")) - 0.1
+        # The smoother rounds the moment of setting off.
+        assert path == pytest.approx(metres, rel=0.1, abs=0.35)
+    assert told(of_red, "time") * 10 == end
+    assert np.exp(told(of_red, "log_mean_speed")) - 0.1 == pytest.approx(1.5, rel=0.1)
+
+
+def test_what_was_last_known_is_told_of_a_mark_that_goes_out_of_sight():
+    hidden = tracks_of(crossing("red", 1.5, unseen=range(12, 17)), crossing("blue", 1, unseen=range(8)))
+    of_red, of_blue = hidden.summaries(0.0, 8.0)
+    assert told(of_red, "time") * 10 == 5.5
+    assert np.exp(told(of_red, "log_path")) - 0.1 == pytest.approx(8.25, rel=0.1)
+    _, unseen = hidden.summaries(0.0, 3.0)
+    assert told(unseen, "blue") == told(unseen, "summary") == 1
+    assert unseen[FEATURES.index("x")] == unseen[FEATURES.index("log_path")] == UNKNOWN
+    assert told(of_blue, "time") * 10 == 8
+
+
+def test_without_a_camera_the_last_box_is_told():
+    _, features = tracks_of(crossing("red", 1, unseen=[16]), camera=None).in_question("How far does red go?")
+    assert told(features[0], "time") * 10 == 7.5
+    assert features[0][FEATURES.index("log_path")] == UNKNOWN
+
+
+def test_lines_are_no_summaries_and_stay_as_they_are(two):
+    before = two.rows.copy()
+    two.in_question("How far does red go?")
+    np.testing.assert_array_equal(two.rows, before)
+    assert (two.rows[..., FEATURES.index("summary")] == 0).all()
+    assert two.lines() == [f"red: {T * len(TIMES)}", f"blue: {T * len(TIMES)}"]
