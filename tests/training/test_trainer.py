@@ -158,3 +158,12 @@ def test_an_adapter_run_continues_as_if_it_had_not_been_stopped(rows, tmp_path):
     again = trainer(rows, tmp_path / "again", lora, **options)
     again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-2"))
     assert losses(again) == losses(whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"muon_learning_rate": -0.01}, "-0.01"), ({"muon_learning_rate": 0.01, "optim": "sgd"}, "sgd")],
+)
+def test_a_rate_of_muon_that_means_nothing_is_refused(tmp_path, options, named):
+    with pytest.raises(InputError, match=named):
+        TuningConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, **options)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import nn
+from torch.optim.adamw import adamw
 
 MOMENTUM = 0.95
 _STEPS = 5
@@ -40,13 +41,10 @@ class MuonAdamW(torch.optim.Optimizer):
                 loss = closure()
         for group in self.param_groups:
             with_gradient = [p for p in group["params"] if p.grad is not None]
-            for parameter in with_gradient:
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
             if group["use_muon"]:
                 self._step_matrices(group, with_gradient)
-            else:
-                for parameter in with_gradient:
-                    self._step_adam(group, parameter)
+            elif with_gradient:
+                self._step_adam(group, with_gradient)
         return loss
 
     def _step_matrices(self, group: dict, parameters: list[torch.Tensor]) -> None:
@@ -61,23 +59,30 @@ class MuonAdamW(torch.optim.Optimizer):
                 directions.append(parameter.grad.lerp(momentum, MOMENTUM))
             size = group["lr"] * _RMS_OF_ADAMW * math.sqrt(max(alike[0].shape))
             for parameter, update in zip(alike, orthogonalised(torch.stack(directions)), strict=True):
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update.to(parameter.dtype), alpha=-size)
 
-    def _step_adam(self, group: dict, parameter: torch.Tensor) -> None:
-        state = self.state[parameter]
-        if not state:
-            state |= {
-                "step": torch.tensor(0.0),
-                "mean": torch.zeros_like(parameter),
-                "square": torch.zeros_like(parameter),
-            }
-        (first, second), gradient = group["betas"], parameter.grad
-        state["step"] += 1
-        state["mean"].lerp_(gradient, 1 - first)
-        state["square"].lerp_(gradient.square(), 1 - second)
-        steps = float(state["step"])
-        spread = (state["square"] / (1 - second**steps)).sqrt_().add_(group["eps"])
-        parameter.addcdiv_(state["mean"], spread, value=-group["lr"] / (1 - first**steps))
+    def _step_adam(self, group: dict, parameters: list[torch.Tensor]) -> None:
+        states = [self.state[parameter] for parameter in parameters]
+        for state, parameter in zip(states, parameters, strict=True):
+            if not state:
+                state["step"] = torch.tensor(0.0)
+                state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        adamw(
+            parameters,
+            [parameter.grad for parameter in parameters],
+            [state["mean"] for state in states],
+            [state["square"] for state in states],
+            [],
+            [state["step"] for state in states],
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )
 
 
 def orthogonalised(matrices: torch.Tensor) -> torch.Tensor:

@@ -40,10 +40,23 @@ class TuningConfig(SFTConfig):
     muon_learning_rate: float = field(
         default=0.0,
         metadata={
-            "help": "Above 0, Muon trains the matrices of hidden layers at this rate and AdamW the rest, whatever "
-            "`optim` says."
+            "help": "Above 0, Muon trains the matrices of hidden layers at this rate and AdamW the rest: leave "
+            "`optim` as it is."
         },
     )
+
+    def __post_init__(self) -> None:
+        """As the base's.
+
+        Raises:
+            InputError: A negative `muon_learning_rate`, or one beside an optimizer of another name.
+        """
+        super().__post_init__()
+        if self.muon_learning_rate < 0:
+            raise InputError(f"muon_learning_rate must be positive, or 0 for none, not {self.muon_learning_rate:g}.")
+        optim = getattr(self.optim, "value", self.optim)
+        if self.muon_learning_rate > 0 and "adamw" not in optim:
+            raise InputError(f"optim {optim} and muon_learning_rate exclude each other: give one of them.")
 
 
 class AnswerTrainer(SFTTrainer):
