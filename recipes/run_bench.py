@@ -3,6 +3,7 @@
     python recipes/run_bench.py --model outputs/sft-tiny --dataset stkit-folder --split test
 
 Writes predictions.jsonl, run.json and scores.json into --out (by default MODEL/bench-SPLIT) and prints the table.
+--model ground_plane answers by geometry instead, from the boxes and the camera of each row.
 With --control NAME it asks about a control variant of the folder instead (docs/controls.md), made in --out (by
 default MODEL/bench-SPLIT-NAME).
 Started again after a kill, it goes on where it was. Exit codes: 0 done, 1 some questions could not be asked (listed at
@@ -13,11 +14,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from st_vlm.building.settings import BUILD_FILE, METADATA_FILE
 from st_vlm.building.tables import open_tables, read_json
@@ -26,12 +27,16 @@ from st_vlm.errors import InputError
 from st_vlm.evaluation.controls import CONTROLS, REASONS, control_named, make_control
 from st_vlm.evaluation.controls.batches import Origin
 from st_vlm.evaluation.controls.making import split_sha256
-from st_vlm.evaluation.loading import questions_from_rows, questions_sha256
+from st_vlm.evaluation.ground_plane import ground_plane_predictions
+from st_vlm.evaluation.loading import BenchQuestion, questions_from_rows, questions_sha256
 from st_vlm.evaluation.report import SCORE_COLUMNS, score_rows
-from st_vlm.evaluation.runners import PREDICTIONS_FILE, answer_questions, model_identity
+from st_vlm.evaluation.runners import PREDICTIONS_FILE, RunReport, answer_questions, model_identity, write_whole
 from st_vlm.evaluation.scoring import score
 from st_vlm.training.loading import load_model
 from st_vlm.training.rows import DEFAULT_DATASET, load_rows
+
+# Instead of a model: the baseline of boxes and camera.
+GROUND_PLANE = "ground_plane"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,37 +45,53 @@ def main(argv: list[str] | None = None) -> int:
     lost = 0
     if options.control:
         options.dataset, lost = _variant(options, out)
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
-    model, processor = load_model(options.model, dtype=options.dtype)
-    rows = load_rows(
-        options.dataset,
-        options.config_name,
-        options.split,
-        options.data_dir,
-        max_rows=options.limit,
-        with_video=not getattr(processor, "track_tokens", False),
-    )
-    questions = questions_from_rows(rows.select_columns(["id", "task", "question", "target"]), options.dataset)
-    identity = {
-        "model": model_identity(options.model)
-        if Path(options.model).is_dir()
-        else _hub_identity(options.model, model),
-        "questions": questions_sha256(questions),
-        "dtype": options.dtype,
-    }
-    report = answer_questions(
-        model.to(device), processor, rows, out, identity, options.batch_size, options.max_new_tokens
-    )
+    questions, report = _by_geometry(options, out) if options.model == GROUND_PLANE else _by_model(options, out)
     result = score(questions, report.texts)
-    temporary = out / f".scores.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, out / "scores.json")
+    write_whole(out / "scores.json", json.dumps(result, indent=2) + "\n")
     print_table(SCORE_COLUMNS, score_rows(result))
     say(f"{len(report.texts)} answers ({report.kept} from an earlier run) are in {out / PREDICTIONS_FILE}.")
     report_failures(report.failures, "questions")
     if report.failures:
         say(f"{len(report.failures)} of {len(questions)} questions could not be asked.")
     return 1 if report.failures or lost else 0
+
+
+def _by_model(options: argparse.Namespace, out: Path) -> tuple[list[BenchQuestion], RunReport]:
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    model, processor = load_model(options.model, dtype=options.dtype)
+    rows, questions = _rows(options, with_video=not getattr(processor, "track_tokens", False))
+    named = Path(options.model).is_dir()
+    identity = {
+        "model": model_identity(options.model) if named else _hub_identity(options.model, model),
+        "questions": questions_sha256(questions),
+        "dtype": options.dtype,
+    }
+    report = answer_questions(
+        model.to(device), processor, rows, out, identity, options.batch_size, options.max_new_tokens
+    )
+    return questions, report
+
+
+def _by_geometry(options: argparse.Namespace, out: Path) -> tuple[list[BenchQuestion], RunReport]:
+    """What geometry cannot tell has no answer, and is scored as unanswered; that is no failure."""
+    rows, questions = _rows(options, with_video=False)
+    texts, failures = ground_plane_predictions(tqdm(rows.remove_columns("video"), "questions", disable=None))
+    out.mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps({"id": name, "text": text}) + "\n" for name, text in texts.items())
+    write_whole(out / PREDICTIONS_FILE, "".join(lines))
+    return questions, RunReport(texts, failures)
+
+
+def _rows(options: argparse.Namespace, with_video: bool):
+    rows = load_rows(
+        options.dataset,
+        options.config_name,
+        options.split,
+        options.data_dir,
+        max_rows=options.limit,
+        with_video=with_video,
+    )
+    return rows, questions_from_rows(rows.select_columns(["id", "task", "question", "target"]), options.dataset)
 
 
 def _variant(options: argparse.Namespace, out: Path) -> tuple[str, int]:
@@ -99,7 +120,7 @@ def _variant(options: argparse.Namespace, out: Path) -> tuple[str, int]:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True, help="a folder, a name on the Hub, or tiny")
+    parser.add_argument("--model", required=True, help="a folder, a name on the Hub, tiny, or ground_plane: no model")
     parser.add_argument("--dataset", default=DEFAULT_DATASET, help="a built folder, stkit, or a name on the Hub")
     parser.add_argument("--config_name", help="source of stkit; simulated if not given")
     parser.add_argument("--data_dir", help="the source's recordings, for stkit")

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from st_vlm.kinematics.box_motion import BOX_FEATURES, FEATURES, Sight, box_motion
+from st_vlm.kinematics.box_motion import BOX_FEATURES, FEATURES, box_motion
+from st_vlm.kinematics.ground_tracks import Sight
 from st_vlm.kinematics.projection import project_boxes
 
 SIZE = (1280, 720)

@@ -49,6 +49,15 @@ def test_answers_scores_and_table(model, built, tmp_path, capsys):
     assert (out / "predictions.jsonl").read_text() == first
 
 
+def test_the_baseline_of_geometry_needs_no_model(built, tmp_path, capsys):
+    assert bench("ground_plane", built, tmp_path / "out") == 0
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    said = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
+    assert sum(task["n"] for task in scores["tasks"].values()) == 14
+    assert sum(task["missing"] for task in scores["tasks"].values()) == 14 - len(said)
+    assert "traveled_distance" in capsys.readouterr().out
+
+
 def test_right_answers_score_fully(model, built, tmp_path, monkeypatch):
     """The whole way from the recipe to the score, with a model that knows."""
     monkeypatch.setattr(

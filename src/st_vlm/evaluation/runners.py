@@ -181,13 +181,14 @@ def _earlier(path: Path, identity: dict) -> dict[str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"Answers cannot be written to {path.parent}: {error.strerror}.") from error
-    _write_whole(note, json.dumps(identity, indent=2) + "\n")
+    write_whole(note, json.dumps(identity, indent=2) + "\n")
     lines = [json.dumps({"id": key, "text": text}, ensure_ascii=False) + "\n" for key, text in texts.items()]
-    _write_whole(path, "".join(lines))
+    write_whole(path, "".join(lines))
     return texts
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

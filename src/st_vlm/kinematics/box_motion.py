@@ -6,14 +6,11 @@ Everything is a plain number of order one; NaN where it is not known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from st_vlm.kinematics.ground_tracks import Sight, ground_tracks, levelled
 from st_vlm.kinematics.headings import clockwise_turn, final_heading, initial_heading, step_headings
-from st_vlm.kinematics.lifting import BORDER_SHARE, lift_to_ground
-from st_vlm.kinematics.poses import invert, transform
-from st_vlm.kinematics.smoothing import smooth
+from st_vlm.kinematics.lifting import BORDER_SHARE
 
 # The order of a row's numbers. What a group needs is said in `Sight`.
 BOX_FEATURES = (
@@ -33,29 +30,8 @@ PLACE_FEATURES = (
 )  # fmt: skip
 FEATURES = BOX_FEATURES + CAMERA_FEATURES + PLACE_FEATURES
 
-# How a road user's speed may change within a second, and the chord of DEFINITIONS, "Headings".
-ACCELERATION = 1.5
+# The chord of DEFINITIONS, "Headings", for vehicles.
 CHORD_M = 2.0
-
-
-@dataclass(frozen=True, eq=False)
-class Sight:
-    """The camera behind a clip, as far as it is known. It serves as a `projection.Lens` where `intrinsics` are known.
-
-    Attributes:
-        size: Width and height of the image in pixels.
-        intrinsics: (3, 3) for these pixels, or None.
-        distortion, distortion_coefficients: Of the lens.
-        height_m: Above the ground, or None.
-        poses: (T, 4, 4) world from camera, +z up, or None.
-    """
-
-    size: tuple[int, int]
-    intrinsics: np.ndarray | None = None
-    distortion: str = "none"
-    distortion_coefficients: tuple[float, ...] = ()
-    height_m: float | None = None
-    poses: np.ndarray | None = None
 
 
 def box_motion(times_s: np.ndarray, boxes: np.ndarray, sight: Sight) -> np.ndarray:
@@ -72,10 +48,9 @@ def box_motion(times_s: np.ndarray, boxes: np.ndarray, sight: Sight) -> np.ndarr
     n, count = boxes.shape[:2]
     columns = dict.fromkeys(FEATURES, np.full((n, count), np.nan))
     columns |= _of_boxes(times_s, boxes, sight)
-    level = None if sight.poses is None else _level(sight.poses)
+    level = None if sight.poses is None else levelled(sight.poses)
     columns |= _of_camera(boxes, sight, level)
-    if level is not None and sight.intrinsics is not None and sight.height_m is not None and n:
-        columns |= _of_places(times_s, boxes, sight, level)
+    columns |= _of_places(times_s, boxes, sight, level)
     return np.stack([np.broadcast_to(columns[name], (n, count)) for name in FEATURES], axis=-1)
 
 
@@ -128,15 +103,12 @@ def _of_camera(boxes: np.ndarray, sight: Sight, level: np.ndarray | None) -> dic
 
 
 def _of_places(times_s: np.ndarray, boxes: np.ndarray, sight: Sight, level: np.ndarray) -> dict[str, np.ndarray]:
-    lifted = lift_to_ground(boxes, sight, level, sight.height_m)
-    told = np.isfinite(lifted.places).all(axis=-1)
-    if not told.any():
+    tracks = ground_tracks(times_s, boxes, sight)
+    if tracks is None:
         return {}
-    # Between its first and last sighting; beyond them the smoother would only guess.
-    known = np.logical_or.accumulate(told, axis=1) & np.logical_or.accumulate(told[:, ::-1], axis=1)[:, ::-1]
-    track = smooth(times_s, lifted.places, lifted.covariances, ACCELERATION)
-    places, velocities = track.places, track.velocities
-    variances = np.diagonal(track.covariances, axis1=-2, axis2=-1)
+    lifted, known = tracks.lifted, tracks.known
+    places, velocities = tracks.smooth.places, tracks.smooth.velocities
+    variances = np.diagonal(tracks.smooth.covariances, axis1=-2, axis2=-1)
     place_sigma, speed_sigma = np.sqrt(variances[..., :2].mean(-1)), np.sqrt(variances[..., 2:].mean(-1))
     inside = np.where(known[..., None], places, np.nan)
     steps = np.nan_to_num(np.linalg.norm(np.diff(inside, axis=1, prepend=inside[:, :1]), axis=-1))
@@ -197,19 +169,6 @@ def _headings(times_s: np.ndarray, places: np.ndarray, known: np.ndarray) -> tup
             if last is not None:
                 last_turns[k, j] = clockwise_turn(first, last)
     return headings, turns, last_turns
-
-
-def _level(poses: np.ndarray) -> np.ndarray:
-    """(T, 4, 4) poses in the first camera's level frame."""
-    forward = poses[0, :3, 2]
-    yaw = np.arctan2(forward[1], forward[0]) if np.hypot(*forward[:2]) > 1e-6 else 0.0
-    frame = np.eye(4)
-    frame[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
-    frame[:3, 3] = poses[0, :3, 3]
-    result = poses.copy()
-    result[:, :3, :3] = frame[:3, :3].T @ poses[:, :3, :3]
-    result[:, :3, 3] = transform(invert(frame), poses[:, :3, 3])
-    return result
 
 
 def _compressed(metres: np.ndarray) -> np.ndarray:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from st_vlm.errors import InputError
-from st_vlm.kinematics.box_motion import BOX_FEATURES, Sight, box_motion
+from st_vlm.kinematics.box_motion import BOX_FEATURES, box_motion
 from st_vlm.kinematics.box_motion import FEATURES as MOTION_FEATURES
+from st_vlm.kinematics.ground_tracks import Sight
 from st_vlm.video.marks import COLOURS, Mark
 
 # A token says whose it is, so that a question about a colour finds it without the way through the mark's name, and
