@@ -57,6 +57,7 @@ def test_path_turn_and_place_are_those_of_the_scene(speed, world_yaw):
     path = straight_then_right()
     told = numbers(path, speed, world_yaw)
     assert np.exp(told["log_path"][-1]) - 0.1 == pytest.approx(22.0, rel=0.08)
+    assert np.arctan2(told["net_sin"], told["net_cos"])[-1] == pytest.approx(np.arctan2(-12, 10), abs=0.1)
     assert told["turn_hours"][0] == pytest.approx(0.0, abs=0.1)
     assert told["last_turn_hours"][-1] == pytest.approx(1.0, abs=0.15)  # a quarter of a turn clockwise
     assert np.sinh(told["place_x"]) == pytest.approx(path[:, 0], abs=1.2)

@@ -24,7 +24,7 @@ CAMERA_FEATURES = (
 PLACE_FEATURES = (
     "raw_place_x", "raw_place_y", "place_x", "place_y", "log_distance", "log_place_sigma", "log_object_height",
     "velocity_x", "velocity_y", "log_speed", "log_speed_sigma", "log_path", "log_mean_speed", "log_net",
-    "log_extent_in_sigmas",
+    "net_cos", "net_sin", "log_extent_in_sigmas",
     "heading_cos", "heading_sin", "turn_cos", "turn_sin", "turn_hours",
     "last_turn_cos", "last_turn_sin", "last_turn_hours",
 )  # fmt: skip
@@ -32,6 +32,8 @@ FEATURES = BOX_FEATURES + CAMERA_FEATURES + PLACE_FEATURES
 
 # The chord of DEFINITIONS, "Headings", for vehicles.
 CHORD_M = 2.0
+# A displacement of this length has half a direction: that of a shorter one is mostly noise.
+STANDING_M = 0.3
 
 
 def box_motion(times_s: np.ndarray, boxes: np.ndarray, sight: Sight) -> np.ndarray:
@@ -116,6 +118,7 @@ def _of_places(times_s: np.ndarray, boxes: np.ndarray, sight: Sight, level: np.n
     path = np.cumsum(steps, axis=1)
     elapsed = np.maximum(times_s - times_s[known.argmax(axis=1)][:, None], 1e-3)
     reach = np.nan_to_num(np.linalg.norm(inside[:, :, None] - inside[:, None], axis=-1)).max(axis=(1, 2))
+    net = np.linalg.norm(places - start, axis=-1)
     speed = np.linalg.norm(velocities, axis=-1)
     heading, turn, last_turn = _headings(times_s, places, known)
     columns = {
@@ -132,7 +135,9 @@ def _of_places(times_s: np.ndarray, boxes: np.ndarray, sight: Sight, level: np.n
         "log_speed_sigma": np.log(speed_sigma),
         "log_path": np.log(path + 0.1),
         "log_mean_speed": np.log(path / elapsed + 0.1),
-        "log_net": np.log(np.linalg.norm(places - start, axis=-1) + 0.1),
+        "log_net": np.log(net + 0.1),
+        "net_cos": (places - start)[..., 0] / (net + STANDING_M),
+        "net_sin": (places - start)[..., 1] / (net + STANDING_M),
         "log_extent_in_sigmas": np.log(reach / place_sigma.mean(axis=1) + 0.1)[:, None],
         "heading_cos": np.cos(heading),
         "heading_sin": np.sin(heading),

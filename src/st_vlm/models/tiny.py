@@ -42,8 +42,9 @@ INITIAL_STD = 0.06
 def make_tiny(
     directory: str | os.PathLike | None = None, seed: int = 0, track_tokens: bool = True, sees_video: bool = True
 ) -> tuple[STVLMForConditionalGeneration, STVLMProcessor]:
-    """A model of about two million random weights and its processor; the same seed gives the same weights.
+    """A model of 1.6 million random weights and its processor; the same seed gives the same weights.
 
+    The language model has 0.9 million of them: so few questions teach a narrow model as much as a wider one, sooner.
     Frames are seen at 128 x 128 pixels as 16 tokens each. All widths are multiples of 64, so that 4-bit loading works.
 
     Args:
@@ -95,11 +96,11 @@ def _configuration(tokenizer: PreTrainedTokenizerFast, track_tokens: bool, sees_
         ),
         text_config=Qwen2Config(
             vocab_size=-(-len(tokenizer) // 64) * 64,
-            hidden_size=192,
-            intermediate_size=512,
+            hidden_size=128,
+            intermediate_size=320,
             num_hidden_layers=4,
-            num_attention_heads=6,
-            num_key_value_heads=6,
+            num_attention_heads=4,
+            num_key_value_heads=4,
             initializer_range=INITIAL_STD,
             max_position_embeddings=4096,
             tie_word_embeddings=True,
