@@ -75,17 +75,6 @@ class TunedModelConfig(ModelConfig):
 def main(argv: list[str] | None = None) -> None:
     data, arguments, chosen = parse(sys.argv[1:] if argv is None else argv)
     use_all_cores()
-    with arguments.main_process_first(desc="building the dataset"):
-        rows = load_rows(
-            data.dataset,
-            data.config_name,
-            data.split,
-            data.data_dir,
-            data.num_recordings,
-            max_rows=data.max_rows,
-            with_video=chosen.sees_video,
-        )
-        clips = share_clips(rows, data.questions_per_clip)
     quantisation = get_quantization_config(chosen)
     if chosen.load_in_4bit or chosen.load_in_8bit:
         quantisation.llm_int8_skip_modules = list(UNQUANTISED)
@@ -99,6 +88,18 @@ def main(argv: list[str] | None = None) -> None:
         attn_implementation=chosen.attn_implementation,
         quantization_config=quantisation,
     )
+    # Track tokens tell of clips that have no images, too.
+    with arguments.main_process_first(desc="building the dataset"):
+        rows = load_rows(
+            data.dataset,
+            data.config_name,
+            data.split,
+            data.data_dir,
+            data.num_recordings,
+            max_rows=data.max_rows,
+            with_video=not getattr(processor, "track_tokens", False),
+        )
+        clips = share_clips(rows, data.questions_per_clip)
     remember_settings(arguments.output_dir, asdict(data) | asdict(chosen), arguments)
     trainer = AnswerTrainer(
         model=model,

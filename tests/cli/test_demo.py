@@ -22,9 +22,9 @@ def finished(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_three_scores_for_seven_tasks(finished):
+def test_four_scores_for_seven_tasks(finished):
     _, results, _ = finished
-    assert list(results) == ["untuned", "constant", "tuned"]
+    assert list(results) == ["untuned", "constant", "ground_plane", "tuned"]
     for result in results.values():
         assert set(result["tasks"]) == set(TASKS)
 

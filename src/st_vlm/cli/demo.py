@@ -26,6 +26,7 @@ from st_vlm.building.settings import BUILD_FILE, METADATA_FILE, BuildSettings
 from st_vlm.cli.output import print_table, say
 from st_vlm.errors import InputError
 from st_vlm.evaluation.constants import constant_predictions
+from st_vlm.evaluation.ground_plane import ground_plane_predictions
 from st_vlm.evaluation.loading import load_questions
 from st_vlm.evaluation.scoring import score
 from st_vlm.questions.forms import TASKS
@@ -33,7 +34,15 @@ from st_vlm.video.contact_sheet import Panel, contact_sheet
 from st_vlm.video.decoding import read_frames
 from st_vlm.video.marks import as_marks, draw_marks
 
-COLUMNS = ("task", "questions", "untuned %", "best constant %", "tuned %", "tuned error")
+COLUMNS = ("task", "questions", "untuned %", "best constant %", "geometry %", "tuned %", "tuned error")
+_WHO = ("untuned", "constant", "ground_plane", "tuned")
+# Scenes without images cost little to make and to learn from: most of the learning is done on many of them, with the
+# track tokens alone.
+SCENES_PER_RECORDING = 10
+# One step in so many is on clips.
+CLIPS_SHARE = 10
+# The steps on clips start from a model that answers already.
+GENTLY = ("--learning_rate", "5e-4", "--muon_learning_rate", "1.5e-3", "--warmup_steps", "10")
 _FRAMES_A_PANEL = 4
 # What a tuning run leaves beside the model: for going on with it, not for using the model.
 _RUN_FILES = ("checkpoint-*", "training_args.bin", "sft_settings.json", "README.md")
@@ -45,10 +54,11 @@ def run_demo(
     """Run the whole line and print one table; returns the exit code.
 
     Args:
-        out: Gets `dataset`, `untuned`, `tuning`, the predictions and scores of both models, and `clips.png`.
+        out: Gets `dataset`, `scenes`, `untuned`, `tuning-scenes`, `tuning`, the predictions and scores of both models,
+            and `clips.png`.
         model_dir: Gets the tuned model and its processor.
         num_recordings: Simulated scenes; a tenth of them is the test split.
-        max_steps: Optimiser steps.
+        max_steps: Optimiser steps; one in `CLIPS_SHARE` on clips, those before on scenes without images.
         seed: Of scenes, build and weights.
 
     Raises:
@@ -57,11 +67,15 @@ def run_demo(
     _check_model_dir(model_dir)
     _check_settings(out, {"num_recordings": num_recordings, "max_steps": max_steps, "seed": seed})
     with _stage("simulating scenes and building the dataset"):
-        dataset = _build(out / "dataset", num_recordings, seed)
+        dataset = _build(out / "dataset", num_recordings, seed, video=True)
     with _stage("asking the untuned model"):
         untuned = _ask(_untuned(out / "untuned", seed), dataset, out / "answers-untuned")
-    with _stage("tuning"):
-        _tune(dataset, out / "tuning", model_dir, max_steps, seed)
+    on_clips = max(1, max_steps // CLIPS_SHARE)
+    with _stage("tuning on scenes without images"):
+        scenes = _build(out / "scenes", SCENES_PER_RECORDING * num_recordings, seed + 1, video=False)
+        first = _tune(scenes, out / "tuning-scenes", "tiny", max(1, max_steps - on_clips), seed)
+    with _stage("tuning on clips"):
+        _publish(_tune(dataset, out / "tuning", str(first), on_clips, seed, *GENTLY), model_dir)
     with _stage("asking the tuned model"):
         tuned = _ask(model_dir, dataset, out / "answers-tuned")
     questions = load_questions(dataset, "test")
@@ -69,6 +83,7 @@ def run_demo(
     results = {
         "untuned": score(questions, untuned),
         "constant": score(questions, constant),
+        "ground_plane": score(questions, _geometry(dataset)),
         "tuned": score(questions, tuned),
     }
     (out / "scores.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
@@ -108,10 +123,10 @@ def _stage(name: str) -> Iterator[None]:
     say(f"  {name}: {time.monotonic() - start:.0f} s")
 
 
-def _build(folder: Path, num_recordings: int, seed: int) -> Path:
+def _build(folder: Path, num_recordings: int, seed: int, video: bool) -> Path:
     if not (folder / BUILD_FILE).is_file():
         options = {"seed": seed, "num_recordings": num_recordings}
-        settings = BuildSettings(source="simulated", seed=seed, source_options=options)
+        settings = BuildSettings(source="simulated", seed=seed, video=video, source_options=options)
         build(settings, folder, num_proc=os.cpu_count() or 1)
     return folder
 
@@ -123,18 +138,23 @@ def _untuned(folder: Path, seed: int) -> Path:
     return folder
 
 
-def _tune(dataset: Path, work: Path, model_dir: Path, max_steps: int, seed: int) -> None:
-    """Run the recipe as a user would, in a process of its own, then put the result where it belongs."""
+def _tune(dataset: Path, work: Path, model: str, max_steps: int, seed: int, *options: str) -> Path:
+    """Run the recipe as a user would, in a process of its own; returns `work`, which holds the model then."""
     if not (work / "model.safetensors").is_file():
         command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1"]
         command += ["--quiet", "--cpu", "--num_cpu_threads_per_process", str(os.cpu_count() or 1)]
         command += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "st_vlm.recipes.sft"]
-        command += ["--dataset", str(dataset), "--output_dir", str(work)]
-        command += ["--max_steps", str(max_steps), "--seed", str(seed)]
+        command += ["--model_name_or_path", model, "--dataset", str(dataset), "--output_dir", str(work)]
+        command += ["--max_steps", str(max_steps), "--seed", str(seed), *options]
         # Everything it prints is progress; standard output is for the table.
         code = subprocess.run(command, stdout=sys.stderr, check=False).returncode
         if code:
             raise InputError(f"Tuning ended with code {code}; what went wrong is said above. Run the demo again.")
+    return work
+
+
+def _publish(work: Path, model_dir: Path) -> None:
+    """Put a tuned model where it belongs, without what only its run needs."""
     temporary = model_dir.with_name(f".{model_dir.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(work, temporary, ignore=shutil.ignore_patterns(*_RUN_FILES))
@@ -158,10 +178,10 @@ def _ask(model: Path, dataset: Path, out: Path) -> dict[str, str]:
 def _table(results: dict[str, dict]) -> list[list[object]]:
     rows = []
     for task, tuned in results["tuned"]["tasks"].items():
-        accuracies = [100 * results[who]["tasks"][task]["accuracy"] for who in ("untuned", "constant", "tuned")]
+        accuracies = [100 * results[who]["tasks"][task]["accuracy"] for who in _WHO]
         rows.append([task, tuned["n"], *accuracies, _error(task, tuned)])
     total = sum(task["n"] for task in results["tuned"]["tasks"].values())
-    averages = [100 * results[who]["average"] for who in ("untuned", "constant", "tuned")]
+    averages = [100 * results[who]["average"] for who in _WHO]
     return [*rows, ["average", total, *averages, None]]
 
 
@@ -171,6 +191,13 @@ def _error(task: str, measures: dict) -> str | None:
     if measures["mae"] is None:
         return None
     return f"{measures['mae']:.2f} {TASKS[task].unit or 'h'}"
+
+
+def _geometry(dataset: Path) -> dict[str, str]:
+    """What geometry alone answers to the test split, question id to text."""
+    columns = ["id", "task", "question", "marks", "timestamps", "camera"]
+    rows = pq.read_table(dataset / "test" / METADATA_FILE, columns=columns).to_pylist()
+    return ground_plane_predictions(rows)[0]
 
 
 def _draw(dataset: Path, untuned: dict[str, str], tuned: dict[str, str], path: Path) -> None:
