@@ -24,6 +24,7 @@ import torch
 from trl import ModelConfig, TrlParser, get_peft_config, get_quantization_config
 
 from st_vlm.errors import InputError
+from st_vlm.models.processing_st_vlm import STVLMProcessor
 from st_vlm.training.collator import AnswerCollator
 from st_vlm.training.loading import TINY, UNQUANTISED, load_model
 from st_vlm.training.rows import DEFAULT_DATASET, load_rows
@@ -88,6 +89,11 @@ def main(argv: list[str] | None = None) -> None:
         attn_implementation=chosen.attn_implementation,
         quantization_config=quantisation,
     )
+    if data.questions_per_clip > 1 and not isinstance(processor, STVLMProcessor):
+        raise InputError(
+            f"Several questions in one sequence are for ST-VLM only, not for {chosen.model_name_or_path}: set "
+            "questions_per_clip to 1."
+        )
     # Track tokens tell of clips that have no images, too.
     with arguments.main_process_first(desc="building the dataset"):
         rows = load_rows(

@@ -7,6 +7,7 @@ import torch
 import yaml
 from micro_dataset import micro_folder
 from st_vlm.recipes import sft
+from stock_models import qwen3_vl
 from transformers import AutoModel, AutoProcessor
 
 from st_vlm.errors import InputError
@@ -81,6 +82,15 @@ def test_a_bad_config_is_one_sentence(tmp_path, text, sentence):
         path.write_text(text)
     with pytest.raises(InputError, match=sentence):
         sft.parse(["--config", str(path)])
+
+
+def test_other_models_are_refused_several_questions_in_a_sequence_before_a_step(built, tmp_path):
+    for part in qwen3_vl():
+        part.save_pretrained(tmp_path / "base")
+    options = ["--model_name_or_path", str(tmp_path / "base"), "--dataset", str(built), "--output_dir"]
+    with pytest.raises(InputError, match="questions_per_clip to 1"):
+        sft.main([*options, str(tmp_path / "out"), "--max_steps", "1", *SMALL])
+    assert not (tmp_path / "out").exists()
 
 
 def test_lora_targets_only_the_language_model():

@@ -89,7 +89,7 @@ _RULES: tuple[tuple[str, Callable[[str], object]], ...] = (
     ("race_time", _matches(r"\bhours\b")),
     (
         "closest_approach",
-        _matches(r"\bhow (?:close|near)\b|\bclosest\b|\bnearest\b|\bapart\b|\bseparation\b|\bgap\b.*\bsmallest\b"),
+        _matches(r"\bhow (?:close|near|short)\b(?! a)|\b(?:closest|nearest|apart|separation)\b|\bgap\b.*\bsmallest\b"),
     ),
     ("time_to_distance", _matches(_asks(r"(?:s|secs?|seconds?)\b") + r"|\bnumber of seconds\b")),
     (

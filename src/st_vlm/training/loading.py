@@ -7,8 +7,14 @@ from pathlib import Path
 from st_vlm.errors import InputError
 
 TINY = "tiny"
-# Kept in full precision beside 4-bit weights; bitsandbytes matches whole dotted names (STACK, "QLoRA on CPU").
-UNQUANTISED = ("model.vision_tower", "model.multi_modal_projector", "model.track_encoder", "lm_head")
+# Kept in full precision beside 4-bit weights; bitsandbytes matches whole dotted names (STACK, "QLoRA on CPU"). What
+# LLaVA-OneVision, ST-VLM and InternVL, the Qwen-VLs and SmolVLM call what sees, and what joins it to the words.
+UNQUANTISED = (
+    *("model.vision_tower", "model.multi_modal_projector", "model.track_encoder"),
+    "model.visual",
+    *("model.vision_model", "model.connector"),
+    "lm_head",
+)
 
 
 def load_model(name: str = TINY, seed: int = 0, track_tokens: bool | None = None, sees_video: bool = True, **options):

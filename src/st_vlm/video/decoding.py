@@ -63,7 +63,7 @@ def probe(source: VideoSource, least_frames: int = 2) -> VideoInfo:
         InputError: The file is missing, unreadable, cut off, has no video stream, fewer frames than `least_frames`,
             or (unless it may be a still) lasts less than 0.5 s.
     """
-    with _Opened(source) as (name, container, stream):
+    with OpenedVideo(source) as (name, container, stream):
         stored, corrupt = 0, False
         shown: list[tuple[int, int, bool]] = []
         # A packet holds its data: only what is asked of it may be kept, or a long video fills the memory.
@@ -143,7 +143,7 @@ def iterate_frames(
     wanted = np.asarray(indices, np.int64)
     if wanted.size == 0 or wanted.min() < 0 or wanted.max() >= len(info):
         raise InputError(f"{source_name(source)} has frames 0 to {len(info) - 1}; asked for {wanted.tolist()}.")
-    with _Opened(source) as (name, container, stream):
+    with OpenedVideo(source) as (name, container, stream):
         # One for all frames: it keeps its tables of colours.
         converter = VideoReformatter()
         for row, frame in _decode(name, container, stream, info, wanted):
@@ -159,8 +159,12 @@ def _as_rgb(frame: av.VideoFrame) -> np.ndarray:
     return rows[:, : 3 * frame.width].reshape(frame.height, frame.width, 3)
 
 
-class _Opened:
-    """A container and its video stream for the length of a `with`; FFmpeg's errors become sentences."""
+class OpenedVideo:
+    """A file's name, container and video stream for the length of a `with`.
+
+    Raises:
+        InputError: There is no such file, or FFmpeg cannot read it, on entering or within.
+    """
 
     def __init__(self, source: VideoSource) -> None:
         self.name = source_name(source)

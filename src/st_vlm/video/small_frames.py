@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from st_vlm.errors import InputError
-from st_vlm.video.decoding import VideoInfo, VideoSource, _Opened
+from st_vlm.video.decoding import OpenedVideo, VideoInfo, VideoSource
 
 # Frames decoded ahead when going backwards may take this much memory.
 HELD_BYTES = 64_000_000
@@ -43,7 +43,7 @@ def small_frames(
         InputError: The file is missing or unreadable, or a frame does not decode.
     """
     size = small_size(info.size, most_width)
-    with _Opened(source) as (name, container, stream):
+    with OpenedVideo(source) as (name, container, stream):
         if last >= first:
             yield from _run(name, container, stream, info, first, last, size)
             return
