@@ -10,14 +10,13 @@ uploads what is missing or has changed. Exit codes: 0 done, 2 refused input or a
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
-from st_vlm.hub_scripts.hub import check_name, push
+from st_vlm.hub_scripts.command import parser, run, upload
+from st_vlm.hub_scripts.hub import check_name
 
-from st_vlm.cli.output import counted, say
-from st_vlm.errors import InputError
+from st_vlm.cli.output import say
 from st_vlm.models.publishing import prepare_model
 
 
@@ -36,45 +35,16 @@ def main(argv: list[str] | None = None) -> int:
         )
         if found.left_out:
             say(f"Not part of the model, so not uploaded: {', '.join(found.left_out)}.")
-        if options.dry_run:
-            say(f"{counted(len(found.files), 'file')} of {found.bytes / 1e6:.1f} MB would go to {options.repo_id}.")
-            return 0
-        done = push(
-            found.files,
-            options.repo_id,
-            repo_type="model",
-            private=options.private,
-            revision=options.revision,
-            message=options.message,
-        )
-    if done.added or done.deleted:
-        say(f"{done.added} files uploaded, {done.deleted} removed, {done.unchanged} unchanged: commit {done.commit}.")
-    else:
-        say(f"Nothing has changed: all {counted(done.unchanged, 'file')} are there already.")
-    print(done.url)
-    return 0
+        return upload(found, options, "model")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", help="a model's folder: of save_pretrained, recipes/sft.py or make demo")
-    parser.add_argument("repo_id", help="owner/name; made if missing")
-    parser.add_argument("--private", action="store_true", help="for your own eyes")
-    parser.add_argument("--revision", help="branch, made if missing; default: main")
-    parser.add_argument("--message", default="Upload with st-vlm", help="of the commit")
-    parser.add_argument("--licence", default="Apache-2.0", help="of the weights; the terms of your data may bind you")
-    parser.add_argument("--base_model", help="what it was tuned from, where the folder does not tell")
-    parser.add_argument("--dataset", help="what it was tuned on, where the folder does not tell")
-    parser.add_argument("--dry_run", action="store_true", help="say what would be uploaded")
-    return parser.parse_args(argv)
+    made = parser(__doc__, "a model's folder: of save_pretrained, recipes/sft.py or make demo")
+    made.add_argument("--licence", default="Apache-2.0", help="of the weights; the terms of your data may bind you")
+    made.add_argument("--base_model", help="what it was tuned from, where the folder does not tell")
+    made.add_argument("--dataset", help="what it was tuned on, where the folder does not tell")
+    return made.parse_args(argv)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except InputError as error:
-        print(f"push_model.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("push_model.py: interrupted; run the same command again to go on.", file=sys.stderr)
-        sys.exit(130)
+    run(main, __file__)
