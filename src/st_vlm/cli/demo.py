@@ -38,9 +38,9 @@ COLUMNS = ("task", "questions", "untuned %", "best constant %", "geometry %", "t
 _WHO = ("untuned", "constant", "ground_plane", "tuned")
 # Scenes without images cost little to make and to learn from: most of the learning is done on many of them, with the
 # track tokens alone.
-SCENES_PER_RECORDING = 10
+SCENES_PER_RECORDING = 20
 # One step in so many is on clips.
-CLIPS_SHARE = 10
+CLIPS_SHARE = 15
 # The steps on clips start from a model that answers already.
 GENTLY = ("--learning_rate", "5e-4", "--muon_learning_rate", "1.5e-3", "--warmup_steps", "10")
 _FRAMES_A_PANEL = 4

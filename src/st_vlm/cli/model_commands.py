@@ -12,7 +12,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for dataset, answers, scores and the picture.")] = Path("demo"),
     model_dir: Annotated[Path, typer.Option(help="Folder for the tuned model.")] = Path("st-vlm"),
     num_recordings: Annotated[int, typer.Option(min=10, help="Simulated scenes; a tenth are the test split.")] = 60,
-    max_steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 1000,
+    max_steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 1500,
     seed: Annotated[int, typer.Option(min=0, help="Seed of scenes, build and weights.")] = 0,
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "table",
 ) -> None:
