@@ -1,6 +1,7 @@
 """Frames and times read are those the file holds, whatever its frame rate, container and keyframes."""
 
 import io
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from st_vlm.errors import InputError
 from st_vlm.video import decoding
 from st_vlm.video.decoding import iterate_frames, probe, read_frames
 from st_vlm.video.encoding import write_video
+from st_vlm.video.small_frames import small_frames, small_size
 
 # 25 frames a second for two seconds, then 8 a second, starting late.
 TICKS = [7000 + 40 * i for i in range(50)] + [9000 + 125 * i for i in range(30)]
@@ -176,3 +178,46 @@ def test_opening_a_large_video_takes_little_memory(tmp_path):
     assert large.stat().st_size > 80e6
     ran = subprocess.run([sys.executable, "-c", OPENS_TWO, small, large], capture_output=True, text=True, check=True)
     assert int(ran.stdout) * 1024 < 30e6
+
+
+# The matrix of ISO 14496-12, "Track header box", by which a player moves stored places (x, y): a, b, c, d.
+MATRICES = {"right": (0, 1, -1, 0), "upside_down": (-1, 0, 0, -1), "left": (0, -1, 1, 0), "none": (1, 0, 0, 1)}
+
+
+def held_by_a_phone(path, a, b, c, d):
+    """A 64 x 48 video with a white, a red and a blue corner, and a track header that turns it."""
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:16, :16], picture[:16, 48:], picture[32:, 48:] = 255, (255, 0, 0), (0, 0, 255)
+    write_video(path, [picture] * 5, [0.5 * i for i in range(5)])
+    data = bytearray(path.read_bytes())
+    header = data.index(b"tkhd") + 4
+    at = header + (52 if data[header] else 40)
+    shift = [64 * (-a > 0) + 48 * (-c > 0), 64 * (-b > 0) + 48 * (-d > 0)]
+    one = 1 << 16
+    data[at : at + 36] = struct.pack(
+        ">9i", a * one, b * one, 0, c * one, d * one, 0, *(one * s for s in shift), 1 << 30
+    )
+    path.write_bytes(data)
+    x, y = np.meshgrid(np.arange(64), np.arange(48))
+    # Of whole pixels: the matrix moves their corners.
+    to_x, to_y = (p * x + q * y + s - (p + q < 0) for p, q, s in zip((a, b), (c, d), shift, strict=True))
+    shown = np.empty((64, 48, 3) if b else (48, 64, 3), np.uint8)
+    shown[to_y, to_x] = picture
+    return shown
+
+
+@pytest.mark.parametrize("turn", MATRICES)
+def test_a_video_that_a_phone_stored_lying_is_read_as_it_is_shown(tmp_path, turn):
+    path = tmp_path / "phone.mp4"
+    shown = held_by_a_phone(path, *MATRICES[turn])
+    info = probe(path)
+    assert info.size == shown.shape[1::-1]
+    frames = read_frames(path, [0, 3])
+    assert frames.shape == (2, *shown.shape)
+    assert np.abs(frames.astype(int) - shown).mean() < 6
+    small = dict(small_frames(path, info, 3, 1, 32))
+    assert list(small) == [3, 2, 1]
+    assert small[2].shape[1::-1] == small_size(info.size, 32)
+    # Each corner has its colour in the small picture, too.
+    for row, column in ((2, 2), (2, -3), (-3, 2), (-3, -3)):
+        assert np.abs(small[2][row, column].astype(int) - shown[row, column]).max() < 40

@@ -25,12 +25,13 @@ class VideoInfo:
     """What a video holds, known without decoding it.
 
     Attributes:
-        size: Width and height in pixels.
+        size: Width and height in pixels, as players show it.
         times_s: (F,) float64, seconds from the first frame as stored in the file, strictly increasing.
         duration_s: Seconds from the first frame to the end of the last.
         ticks: (F,) int64, the same times in the file's own unit and origin.
         keyframes: (F,) bool, frames that can be decoded without an earlier one.
         places: (F,) int64, places in the order in which the file stores the frames and decodes them.
+        turns: Quarter turns, anticlockwise, from stored frames to shown ones: phones store upright videos lying.
     """
 
     size: tuple[int, int]
@@ -39,6 +40,16 @@ class VideoInfo:
     ticks: np.ndarray
     keyframes: np.ndarray
     places: np.ndarray
+    turns: int = 0
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height of the frames before they are turned."""
+        return self.size[::-1] if self.turns % 2 else self.size
+
+    def turned(self, frame: np.ndarray) -> np.ndarray:
+        """A stored frame (H, W, 3) as it is shown."""
+        return np.ascontiguousarray(np.rot90(frame, self.turns)) if self.turns else frame
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -64,7 +75,7 @@ def probe(source: VideoSource, least_frames: int = 2) -> VideoInfo:
             or (unless it may be a still) lasts less than 0.5 s.
     """
     with OpenedVideo(source) as (name, container, stream):
-        stored, corrupt = 0, False
+        stored, corrupt, turns = 0, False, None
         shown: list[tuple[int, int, bool]] = []
         # A packet holds its data: only what is asked of it may be kept, or a long video fills the memory.
         for packet in container.demux(stream):
@@ -75,6 +86,8 @@ def probe(source: VideoSource, least_frames: int = 2) -> VideoInfo:
             # An edit list may hide frames at the start of a trimmed video.
             if packet.pts is not None and not packet.is_discard:
                 shown.append((packet.pts, packet.duration or 0, packet.is_keyframe))
+                if turns is None and packet.is_keyframe:
+                    turns = _turns(packet, stream)
         if stream.frames > stored or corrupt:
             raise InputError(f"{name} is cut off: {stored} of {stream.frames} frames are there. Copy it again.")
         if stored and not shown:
@@ -89,13 +102,15 @@ def probe(source: VideoSource, least_frames: int = 2) -> VideoInfo:
             raise InputError(
                 f"{name} lasts {duration:.2f} s; motion needs at least {LEAST_SECONDS} s. Choose a longer video."
             )
+        size = stream.codec_context.width, stream.codec_context.height
         return VideoInfo(
-            size=(stream.codec_context.width, stream.codec_context.height),
+            size=size[::-1] if (turns or 0) % 2 else size,
             times_s=(ticks - ticks[0]) * unit,
             duration_s=duration,
             ticks=ticks,
             keyframes=keyframes[kept],
             places=kept,
+            turns=turns or 0,
         )
 
 
@@ -147,9 +162,22 @@ def iterate_frames(
         # One for all frames: it keeps its tables of colours.
         converter = VideoReformatter()
         for row, frame in _decode(name, container, stream, info, wanted):
-            if (frame.width, frame.height) != info.size:
+            if (frame.width, frame.height) != info.stored_size:
                 raise InputError(f"{name} changes its picture size within the video, which is not supported.")
-            yield row, _as_rgb(converter.reformat(frame, format="rgb24"))
+            yield row, info.turned(_as_rgb(converter.reformat(frame, format="rgb24")))
+
+
+def _turns(packet: av.Packet, stream) -> int:
+    """Quarter turns by which a video is shown, which only a decoded frame tells.
+
+    The decoder is at its end afterwards: the stream can be demuxed on, not decoded.
+    """
+    try:
+        frames = [*packet.decode(), *stream.codec_context.decode(None)]
+    except av.FFmpegError:
+        # What does not decode is said when frames are asked for.
+        return 0
+    return round(frames[0].rotation / 90) % 4 if frames else 0
 
 
 def _as_rgb(frame: av.VideoFrame) -> np.ndarray:

@@ -70,7 +70,9 @@ def _run(name, container, stream, info: VideoInfo, first: int, last: int, size) 
                 continue
             if frame.pts > info.ticks[expected]:
                 break
-            yield expected, frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+            lying = size[::-1] if info.turns % 2 else size
+            small = frame.reformat(*lying, format="rgb24", interpolation="AREA").to_ndarray()
+            yield expected, info.turned(small)
             expected += 1
             if expected > last:
                 return
