@@ -60,6 +60,11 @@ def test_path_turn_and_place_are_those_of_the_scene(speed, world_yaw):
     assert np.arctan2(told["net_sin"], told["net_cos"])[-1] == pytest.approx(np.arctan2(-12, 10), abs=0.1)
     assert told["turn_hours"][0] == pytest.approx(0.0, abs=0.1)
     assert told["last_turn_hours"][-1] == pytest.approx(1.0, abs=0.15)  # a quarter of a turn clockwise
+    # 12 o'clock up to the corner, then 3 o'clock; each frame knows when its run begins and ends.
+    hours = np.arctan2(told["run_sin"], told["run_cos"]) * 6 / np.pi
+    assert hours[[*range(5), *range(8, 12)]] == pytest.approx([0.0] * 5 + [3.0] * 4, abs=1e-6)
+    assert told["run_start"][[0, -1]] * 10 == pytest.approx([0.0, 2.5], abs=1.1)
+    assert told["run_end"][[0, -1]] * 10 == pytest.approx([2.5, 5.5], abs=1.1)
     assert np.sinh(told["place_x"]) == pytest.approx(path[:, 0], abs=1.2)
     assert np.sinh(told["place_y"]) == pytest.approx(path[:, 1], abs=1.2)
     assert np.exp(told["log_object_height"][0]) == pytest.approx(1.72, rel=0.05)

@@ -9,7 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from st_vlm.kinematics.ground_tracks import Sight, ground_tracks, levelled
-from st_vlm.kinematics.headings import clockwise_turn, final_heading, initial_heading, step_headings
+from st_vlm.kinematics.headings import (
+    HOUR_RAD,
+    clockwise_turn,
+    final_heading,
+    hour_runs,
+    initial_heading,
+    step_headings,
+)
 from st_vlm.kinematics.lifting import BORDER_SHARE
 
 # The order of a row's numbers. What a group needs is said in `Sight`.
@@ -27,6 +34,7 @@ PLACE_FEATURES = (
     "net_cos", "net_sin", "log_extent_in_sigmas",
     "heading_cos", "heading_sin", "turn_cos", "turn_sin", "turn_hours",
     "last_turn_cos", "last_turn_sin", "last_turn_hours",
+    "run_cos", "run_sin", "run_start", "run_end",
 )  # fmt: skip
 FEATURES = BOX_FEATURES + CAMERA_FEATURES + PLACE_FEATURES
 
@@ -121,6 +129,7 @@ def _of_places(times_s: np.ndarray, boxes: np.ndarray, sight: Sight, level: np.n
     net = np.linalg.norm(places - start, axis=-1)
     speed = np.linalg.norm(velocities, axis=-1)
     heading, turn, last_turn = _headings(times_s, places, known)
+    run_turn, run_start, run_end = _runs(times_s, places, known)
     columns = {
         "raw_place_x": _compressed(lifted.places[..., 0]),
         "raw_place_y": _compressed(lifted.places[..., 1]),
@@ -147,6 +156,10 @@ def _of_places(times_s: np.ndarray, boxes: np.ndarray, sight: Sight, level: np.n
         "last_turn_cos": np.cos(last_turn),
         "last_turn_sin": np.sin(last_turn),
         "last_turn_hours": last_turn * 2 / np.pi,
+        "run_cos": np.cos(run_turn),
+        "run_sin": np.sin(run_turn),
+        "run_start": run_start / 10,
+        "run_end": run_end / 10,
     }
     return {name: np.where(known, values, np.nan) for name, values in columns.items()}
 
@@ -174,6 +187,25 @@ def _headings(times_s: np.ndarray, places: np.ndarray, known: np.ndarray) -> tup
             if last is not None:
                 last_turns[k, j] = clockwise_turn(first, last)
     return headings, turns, last_turns
+
+
+def _runs(times_s: np.ndarray, places: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Of the run of one hour that a frame lies in: its hour as a clockwise turn in radians, and its start and end in
+    seconds, each (N, T); NaN where an object stands.
+    """
+    turns, starts, ends = (np.full(places.shape[:2], np.nan) for _ in range(3))
+    for k, where in enumerate(known):
+        frames = np.flatnonzero(where)
+        if len(frames) < 2:
+            continue
+        runs = hour_runs(times_s[frames], places[k, frames], CHORD_M)
+        # A run begins with its first frame, and the last of them ends with the last frame.
+        its_run = np.searchsorted([run.start_s for run in runs], times_s[frames], side="right") - 1
+        for j, number in zip(frames, its_run, strict=True):
+            run = runs[number]
+            if run.hour is not None:
+                turns[k, j], starts[k, j], ends[k, j] = run.hour * HOUR_RAD, run.start_s, run.end_s
+    return turns, starts, ends
 
 
 def _compressed(metres: np.ndarray) -> np.ndarray:
