@@ -107,9 +107,14 @@ def test_ctrl_c_is_a_sentence_and_leaves_no_manifest_or_folder(st_vlm, manifest,
         options = manifest.parts[0].options | {"image_size": [2560, 1440]}
         save_manifest(replace(manifest, parts=(replace(manifest.parts[0], options=options),)), tmp_path / "large.json")
         arguments = ("bench", "--manifest", tmp_path / "large.json", "--out", out)
+    # A process that was started in the background may have been told to ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     soon = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     soon.start()
-    code, _, err = st_vlm(*arguments)
+    try:
+        code, _, err = st_vlm(*arguments)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert code == 130
     assert "st-vlm: interrupted." in err
     assert not out.exists()
