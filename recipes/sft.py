@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 from trl import ModelConfig, TrlParser, get_peft_config, get_quantization_config
 
+from st_vlm.cli.output import say
 from st_vlm.errors import InputError
 from st_vlm.models.processing_st_vlm import STVLMProcessor
 from st_vlm.training.collator import AnswerCollator
@@ -106,6 +107,9 @@ def main(argv: list[str] | None = None) -> None:
             with_video=not getattr(processor, "track_tokens", False),
         )
         clips = share_clips(rows, data.questions_per_clip)
+    blind = rows.data.column("video").null_count
+    if blind and chosen.sees_video and arguments.process_index == 0:
+        say(f"{blind} of {len(rows)} questions come without images: they are learned from boxes and cameras alone.")
     remember_settings(arguments.output_dir, asdict(data) | asdict(chosen), arguments)
     trainer = AnswerTrainer(
         model=model,

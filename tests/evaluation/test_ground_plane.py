@@ -120,6 +120,7 @@ def test_what_geometry_cannot_tell_is_left_out_and_what_is_broken_is_named():
         {**unknown, "id": "no height", "camera": {**unknown["camera"], "height": None}},
         {**unknown, "id": "other task", "task": "peak_speed"},
         {**unknown, "id": "no hour", "task": "moving_direction", "marks": row("?", red=standing)["marks"]},
+        {**row("How far does it go?", red=crossing, blue=coming), "id": "whose"},
         {**unknown, "id": "few boxes", "marks": [{"color": "red", "boxes": [[1, 2, 3, 4]]}]},
         {**unknown, "id": "few poses", "camera": {**unknown["camera"], "poses": [pose()]}},
         {**unknown, "id": "good"},

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from st_vlm.cli.options import Source, SourceOptions, SourcePath, source_options
+from st_vlm.cli.options import NumRecordings, Source, SourceOptions, SourcePath, simulated_options, source_options
 
 
 def score(
@@ -63,17 +63,11 @@ def freeze(
         bool, typer.Option(help="For builds with clips; without, also logs that have no images, for builds without.")
     ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Seed of clips, marks, words and choice.")] = 0,
-    num_recordings: Annotated[
-        int | None, typer.Option(min=1, help="How many recordings to simulate.", show_default=False)
-    ] = None,
+    num_recordings: NumRecordings = None,
     option: SourceOptions = None,
 ) -> None:
     """Choose balanced questions from a source's test recordings and freeze them in a manifest."""
-    options = {"seed": seed} if source == "simulated" else {}
-    if num_recordings is not None:
-        if source != "simulated":
-            raise typer.BadParameter("--num-recordings is for the source simulated only.")
-        options["num_recordings"] = num_recordings
+    options = simulated_options(source, num_recordings, seed)
     from st_vlm.building.settings import BuildSettings
     from st_vlm.cli.bench import freeze_bench
 

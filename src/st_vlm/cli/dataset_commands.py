@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from st_vlm.cli.options import Source, SourceOptions, SourcePath, source_options
+from st_vlm.cli.options import NumRecordings, Source, SourceOptions, SourcePath, simulated_options, source_options
 
 
 def measure(
@@ -16,9 +16,7 @@ def measure(
     form: Annotated[
         Literal["table", "jsonl"], typer.Option("--format", help="A table, or one JSON object a line.")
     ] = "table",
-    num_recordings: Annotated[
-        int | None, typer.Option(min=1, help="How many recordings to simulate.", show_default=False)
-    ] = None,
+    num_recordings: NumRecordings = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the simulation.", show_default=False)] = None,
     option: SourceOptions = None,
 ) -> None:
@@ -60,9 +58,7 @@ def build(
     ] = "full",
     video: Annotated[bool, typer.Option(help="Write clips; without, rows of logs that have no images.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and estimate; write nothing.")] = False,
-    num_recordings: Annotated[
-        int | None, typer.Option(min=1, help="How many recordings to simulate.", show_default=False)
-    ] = None,
+    num_recordings: NumRecordings = None,
     option: SourceOptions = None,
     executor: Annotated[
         Literal["local", "slurm", "ray"] | None,
@@ -77,11 +73,7 @@ def build(
     ] = None,
 ) -> None:
     """Turn recordings into a dataset folder of clips, questions and answers."""
-    options = {"seed": seed} if source == "simulated" else {}
-    if num_recordings is not None:
-        if source != "simulated":
-            raise typer.BadParameter("--num-recordings is for the source simulated only.")
-        options["num_recordings"] = num_recordings
+    options = simulated_options(source, num_recordings, seed)
     if out is None and not dry_run:
         raise typer.BadParameter("give --out, the folder to write, or --dry-run.")
     if executor is None and (num_tasks is not None or executor_config is not None):

@@ -24,6 +24,16 @@ SourceOptions = Annotated[
         "--option", help="Option of the source, NAME=VALUE, such as sweeps=true (repeatable).", show_default=False
     ),
 ]
+NumRecordings = Annotated[int | None, typer.Option(min=1, help="How many recordings to simulate.", show_default=False)]
+
+
+def simulated_options(source: str, num_recordings: int | None, seed: int) -> dict:
+    """What a build passes to the simulated source; `--num-recordings` is refused for any other."""
+    if source == "simulated":
+        return {"seed": seed} | ({} if num_recordings is None else {"num_recordings": num_recordings})
+    if num_recordings is not None:
+        raise typer.BadParameter("--num-recordings is for the source simulated only.")
+    return {}
 
 
 def source_options(given: list[str] | None) -> dict:

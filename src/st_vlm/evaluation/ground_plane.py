@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -76,15 +77,18 @@ def ground_plane_answer(row: Mapping) -> Answer | None:
     frames = asked_frames(row["question"], times)
     camera, marks = row.get("camera"), as_marks(row["marks"])
     colours = [mark.color for mark in marks]
-    asked = [index for _, index in mentions(row["question"], colours)] or list(range(len(marks)))[:1]
+    asked = [index for _, index in mentions(row["question"], colours)]
+    if not asked and len(marks) == 1:
+        asked = [0]
     if not camera or not camera.get("size") or not asked:
         return None
     if any(len(marks[i].boxes) != len(times) for i in asked):
         raise InputError(f"its marks need a box, or null, for each of its {len(times)} frames.")
     boxes = np.array([[marks[i].boxes[frame] or (np.nan,) * 4 for frame in frames] for i in asked], np.float64)
-    if camera.get("poses") is not None and len(camera["poses"]) == len(times):
-        camera = {**camera, "poses": [camera["poses"][frame] for frame in frames]}
-    tracks = ground_tracks(times[frames], boxes, sight_of(camera, tuple(camera["size"]), len(frames)))
+    sight = sight_of(camera, tuple(camera["size"]), len(times))
+    if sight.poses is None:
+        return None
+    tracks = ground_tracks(times[frames], boxes, replace(sight, poses=sight.poses[frames]))
     if tracks is None or not (tracks.known.sum(axis=1) > 1).all():
         return None
     measured = []
@@ -92,7 +96,12 @@ def ground_plane_answer(row: Mapping) -> Answer | None:
         places = tracks.smooth.places[k, known]
         sigma = float(np.sqrt(np.diagonal(tracks.smooth.covariances[k, known], axis1=-2, axis2=-1)[:, :2].mean()))
         reach = float(np.linalg.norm(places[:, None] - places[None], axis=-1).max())
-        measured.append((times[frames][known], places if reach > STANDS_SIGMAS * sigma else places[:1] + 0 * places))
+        measured.append(
+            (
+                times[frames][known],
+                places if reach > STANDS_SIGMAS * sigma else np.broadcast_to(places[0], places.shape),
+            )
+        )
     return _ANSWERS[row["task"]](measured, [colours[i] for i in asked], row["question"])
 
 
