@@ -13,6 +13,7 @@ from collections.abc import Callable
 from st_vlm.questions.answers import DIRECTION_RELATIONS, Answer, Choice
 from st_vlm.questions.choices import named
 from st_vlm.questions.normalize import final_part, plain
+from st_vlm.questions.numerals import find_numerals
 from st_vlm.questions.parsing import (
     parse_answer,
     parse_choice,
@@ -22,6 +23,7 @@ from st_vlm.questions.parsing import (
     parse_quantity,
 )
 from st_vlm.questions.phrasing import CONVENTIONS
+from st_vlm.questions.quantities import KINDS
 from st_vlm.video.marks import COLOURS
 
 YES_NO_TASK = "yes_no"
@@ -194,7 +196,4 @@ def _only_kind(text: str, question: str | None) -> Answer | None:
 
 def _has_unit(text: str, unit: str) -> bool:
     """Whether a number of the text has a unit of this one's kind."""
-    from st_vlm.questions.numerals import find_numerals
-
-    kind = {"m": "length", "km/h": "speed", "m/s^2": "acceleration", "s": "time"}[unit]
-    return any(numeral.kind == kind for numeral in find_numerals(plain(text), accelerations=unit == "m/s^2"))
+    return any(numeral.kind == KINDS[unit] for numeral in find_numerals(plain(text), accelerations=unit == "m/s^2"))

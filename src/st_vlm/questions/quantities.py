@@ -18,7 +18,8 @@ _SPREAD_BEFORE = re.compile(r"\b(?:rang(?:es?|ing)|var(?:ies|y|ying)|anywhere|be
 _RANGE = re.compile(r" ?(?:-|to|or) ?(?:about |around |approximately )?$")
 _AND = re.compile(r",? and (?:about |around |approximately )?$")
 _TOLERANCES = ("±", "+/-", "+-")
-_KINDS: dict[str, Kind] = {"m": "length", "km/h": "speed", "m/s^2": "acceleration", "s": "time"}
+# The kind of numeral that each unit belongs to.
+KINDS: dict[str, Kind] = {"m": "length", "km/h": "speed", "m/s^2": "acceleration", "s": "time"}
 _FOREIGN = {
     "m": re.compile(
         r"(?<![a-z'])(?:km|cm|mm|ft|mi|kilomet[a-z]+|centimet[a-z]+|feet|foot|miles?|yards?|mph|m/s)(?![a-z])"
@@ -54,7 +55,7 @@ def read_quantity(text: str, unit: str, only_explicit: bool = False) -> float | 
         unit: `m`, `km/h`, `m/s^2` or `s`.
         only_explicit: Accept neither a bare number nor "it does not move".
     """
-    kind = _KINDS[unit]
+    kind = KINDS[unit]
     numerals = find_numerals(text, accelerations=kind == "acceleration")
     candidates = stated_values(text, numerals, kind)
     if main := [value for value, aside in candidates if not aside]:
