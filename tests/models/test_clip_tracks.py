@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from st_vlm.models.clip_tracks import ClipTracks
-from st_vlm.models.track_features import FEATURES, UNIT, UNKNOWN
+from st_vlm.models.track_features import COMPARED, FEATURES, UNIT, UNKNOWN
 from st_vlm.models.video_inputs import Clip
 from st_vlm.video.marks import Mark
 
@@ -88,6 +88,36 @@ def test_a_token_sums_up_the_span_that_is_asked_for(two, start, end, red, blue):
         assert path == pytest.approx(metres, rel=0.1, abs=0.35)
     assert told(of_red, "time") * 10 == end
     assert np.exp(told(of_red, "log_mean_speed")) - 0.1 == pytest.approx(1.5, rel=0.1)
+
+
+def test_the_second_mark_is_compared_with_the_first_that_is_named(two):
+    _, (of_red, of_blue) = two.in_question("Does red or blue go farther from 4.0 to 8.0 seconds?")
+    assert [of_red[FEATURES.index(name)] for name in COMPARED] == [UNKNOWN] * 4
+    assert np.exp(told(of_blue, "log_path_ratio")) == pytest.approx(4 / 6, rel=0.1)
+    assert np.exp(told(of_blue, "log_speed_ratio")) == pytest.approx(1 / 1.5, rel=0.1)
+    assert told(of_blue, "way_cos") > 0.85
+    _, (_, of_red) = two.in_question("Does blue or red go farther from 4.0 to 8.0 seconds?")
+    assert np.exp(told(of_red, "log_path_ratio")) == pytest.approx(6 / 4, rel=0.1)
+
+
+@pytest.mark.parametrize("hour", [12, 2, 3, 6, 9, 11])
+def test_the_way_is_the_anticlockwise_turn_from_the_first_to_the_second(hour):
+    turn = -hour * np.pi / 6
+    step = TIMES[:, None] * 0.8
+    first = [box_at(20 + x, y) for x, y in step * [1, 0]]
+    second = [box_at(20 + x, y) for x, y in step * [np.cos(turn), np.sin(turn)]]
+    tracks = tracks_of(Mark("red", tuple(first)), Mark("blue", tuple(second)))
+    _, (_, compared) = tracks.in_question("Do red and blue go the same way?")
+    way = np.arctan2(told(compared, "way_sin"), told(compared, "way_cos"))
+    assert abs(np.angle(np.exp(1j * (way - turn)))) < np.radians(10)
+
+
+def test_what_is_not_known_of_one_mark_is_not_compared():
+    hidden = tracks_of(crossing("red", 1), crossing("blue", 1, unseen=range(17)), crossing("green", 2))
+    _, told_of = hidden.in_question("Which is fastest, red, blue or green?")
+    compared = told_of[:, [FEATURES.index(name) for name in COMPARED]]
+    assert (compared[:2] == UNKNOWN).all()
+    assert (compared[2] != UNKNOWN).all()
 
 
 def test_what_was_last_known_is_told_of_a_mark_that_goes_out_of_sight():

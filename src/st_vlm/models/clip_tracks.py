@@ -2,7 +2,8 @@
 
 The line tells of a mark frame by frame. The token in the question sums up the time that is asked about: what the path
 comes to within it, measured from its beginning. To find that among the lines, a model would have to read the span,
-then look up two frames of the right mark and subtract.
+then look up two frames of the right mark and subtract. Where a question names several marks, those from the second on
+also compare theirs with the first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from st_vlm.models.track_features import FEATURES, UNIT, UNKNOWN, track_features
+from st_vlm.models.track_features import FEATURES, UNIT, UNKNOWN, compared_features, track_features
 from st_vlm.models.video_inputs import Clip
 from st_vlm.questions.mentions import asked_frames, mentions
 from st_vlm.video.marks import Mark
@@ -68,7 +69,8 @@ class ClipTracks:
             parts += [question[last:place], self.token]
             last = place
         summaries = self.summaries(asked_frames(question, self.clip.times_s))
-        return "".join([*parts, question[last:], end, rest]), summaries[[index for _, index in places]]
+        told = compared_features(summaries[[index for _, index in places]])
+        return "".join([*parts, question[last:], end, rest]), told
 
     def summaries(self, frames: np.ndarray) -> np.ndarray:
         """(N, F) int32: what is known of each mark at the end of some frames, measured from the first of them.

@@ -16,7 +16,9 @@ from st_vlm.video.marks import COLOURS, Mark
 # A token says whose it is, so that a question about a colour finds it without the way through the mark's name, and
 # whether it tells of one frame or sums up a span (`clip_tracks`).
 OF_MARK = (*COLOURS, "summary")
-FEATURES = (*OF_MARK, *MOTION_FEATURES)
+# Of a mark against the first that a question names: path and mean speed, and the turn from that mark's way to its own.
+COMPARED = ("log_path_ratio", "log_speed_ratio", "way_cos", "way_sin")
+FEATURES = (*OF_MARK, *MOTION_FEATURES, *COMPARED)
 # These come first, and are known whatever the camera.
 OF_MARK_AND_BOX = len(OF_MARK) + len(BOX_FEATURES)
 
@@ -37,7 +39,7 @@ def track_features(marks: Sequence[Mark], times_s: np.ndarray, size: tuple[int, 
 
     Returns:
         (N, T, F) int32 in units of `UNIT`, `UNKNOWN` where a number is not known; F is `len(FEATURES)`. None of them
-        is a summary.
+        is a summary, nor compared with another.
 
     Raises:
         InputError: A camera that does not fit.
@@ -47,7 +49,34 @@ def track_features(marks: Sequence[Mark], times_s: np.ndarray, size: tuple[int, 
     motion = box_motion(np.asarray(times_s, np.float64), boxes, sight_of(camera, size, len(times_s)))
     whose = np.array([[mark.color == name for name in OF_MARK] for mark in marks], np.float64)
     whose = np.broadcast_to(whose.reshape(-1, 1, len(OF_MARK)), (*boxes.shape[:2], len(OF_MARK)))
-    values = np.concatenate([whose, motion], axis=-1)
+    compared = np.full((*boxes.shape[:2], len(COMPARED)), np.nan)
+    return _whole(np.concatenate([whose, motion, compared], axis=-1))
+
+
+def compared_features(of_marks: np.ndarray) -> np.ndarray:
+    """The summaries of the marks that a question names, each compared with the first of them.
+
+    Args:
+        of_marks: (K, F) int32, in the order in which they are named.
+
+    Returns:
+        (K, F) int32 with `COMPARED` set, but for the first.
+    """
+    if len(of_marks) < 2:
+        return of_marks
+    known = np.where(of_marks == UNKNOWN, np.nan, of_marks * UNIT)
+    path, speed, x, y = (
+        known[:, FEATURES.index(name)] for name in ("log_path", "log_mean_speed", "net_cos", "net_sin")
+    )
+    ratios = [path - path[0], speed - speed[0]]
+    # Shorter than one where an object hardly moves, since its way is.
+    way = [x[0] * x + y[0] * y, x[0] * y - y[0] * x]
+    compared = of_marks.copy()
+    compared[1:, -len(COMPARED) :] = _whole(np.stack(ratios + way, axis=-1)[1:])
+    return compared
+
+
+def _whole(values: np.ndarray) -> np.ndarray:
     whole = np.clip(np.round(np.nan_to_num(values) / UNIT), -_LARGEST, _LARGEST)
     return np.where(np.isfinite(values), whole, UNKNOWN).astype(np.int32)
 
@@ -101,4 +130,13 @@ def _array(camera: Mapping, name: str, shape: tuple[int, ...]) -> np.ndarray | N
     return values
 
 
-__all__ = ["FEATURES", "OF_MARK_AND_BOX", "UNIT", "UNKNOWN", "padded_features", "sight_of", "track_features"]
+__all__ = [
+    "FEATURES",
+    "OF_MARK_AND_BOX",
+    "UNIT",
+    "UNKNOWN",
+    "compared_features",
+    "padded_features",
+    "sight_of",
+    "track_features",
+]

@@ -7,6 +7,7 @@ question some tens).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -19,7 +20,7 @@ def share_clips(dataset, most: int):
 
     Args:
         dataset: `datasets.Dataset` of rows, in any order.
-        most: Most questions of one clip in one example; a clip with more makes several examples.
+        most: Most questions of one clip in one example; a clip with more makes several examples, as equal as can be.
 
     Returns:
         `datasets.Dataset` with `video`, `marks`, `timestamps`, `camera`, `questions` (a list of `{id, messages}`) and
@@ -30,13 +31,15 @@ def share_clips(dataset, most: int):
     """
     if most < 1:
         raise InputError(f"questions_per_clip must be at least 1, not {most}.")
-    groups: list[list[int]] = []
-    open_group: dict[str, list[int]] = {}
+    of_clip: dict[str, list[int]] = {}
     for index, clip in enumerate(dataset["clip_id"]):
-        if clip not in open_group or len(open_group[clip]) == most:
-            open_group[clip] = []
-            groups.append(open_group[clip])
-        open_group[clip].append(index)
+        of_clip.setdefault(clip, []).append(index)
+    # Dealt out in turn, since rows come task by task: so every example has questions of several tasks.
+    groups = [
+        indices[start :: math.ceil(len(indices) / most)]
+        for indices in of_clip.values()
+        for start in range(math.ceil(len(indices) / most))
+    ]
     asked = dataset.select_columns(["id", "messages"])
     # Clips are small beside their videos, which stay files; what is copied here are boxes and words.
     clips = dataset.select([group[0] for group in groups]).select_columns(["video", "marks", "timestamps", "camera"])
