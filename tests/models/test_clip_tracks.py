@@ -90,14 +90,23 @@ def test_a_token_sums_up_the_span_that_is_asked_for(two, start, end, red, blue):
     assert np.exp(told(of_red, "log_mean_speed")) - 0.1 == pytest.approx(1.5, rel=0.1)
 
 
-def test_the_second_mark_is_compared_with_the_first_that_is_named(two):
+def test_marks_that_are_named_together_are_compared(two):
     _, (of_red, of_blue) = two.in_question("Does red or blue go farther from 4.0 to 8.0 seconds?")
-    assert [of_red[FEATURES.index(name)] for name in COMPARED] == [UNKNOWN] * 4
+    assert np.exp(told(of_red, "log_path_ratio")) == pytest.approx(6 / 4, rel=0.1)
+    assert told(of_red, "way_cos") == told(of_blue, "way_cos")
+    assert told(of_red, "way_sin") == -told(of_blue, "way_sin")
     assert np.exp(told(of_blue, "log_path_ratio")) == pytest.approx(4 / 6, rel=0.1)
     assert np.exp(told(of_blue, "log_speed_ratio")) == pytest.approx(1 / 1.5, rel=0.1)
     assert told(of_blue, "way_cos") > 0.85
-    _, (_, of_red) = two.in_question("Does blue or red go farther from 4.0 to 8.0 seconds?")
-    assert np.exp(told(of_red, "log_path_ratio")) == pytest.approx(6 / 4, rel=0.1)
+    _, (alone,) = two.in_question("How far does red go from 4.0 to 8.0 seconds?")
+    assert [alone[FEATURES.index(name)] for name in COMPARED] == [UNKNOWN] * 4
+
+
+def test_of_three_the_one_that_is_ahead_is_ahead_of_all():
+    three = tracks_of(crossing("red", 1), crossing("blue", 1.5), crossing("green", 0.5))
+    _, features = three.in_question("Which goes farthest: red, blue or green?")
+    ratios = [np.exp(told(row, "log_path_ratio")) for row in features]
+    assert ratios == pytest.approx([8 / 12, 12 / 8, 4 / 12], rel=0.1)
 
 
 @pytest.mark.parametrize("hour", [12, 2, 3, 6, 9, 11])
@@ -113,11 +122,9 @@ def test_the_way_is_the_anticlockwise_turn_from_the_first_to_the_second(hour):
 
 
 def test_what_is_not_known_of_one_mark_is_not_compared():
-    hidden = tracks_of(crossing("red", 1), crossing("blue", 1, unseen=range(17)), crossing("green", 2))
-    _, told_of = hidden.in_question("Which is fastest, red, blue or green?")
-    compared = told_of[:, [FEATURES.index(name) for name in COMPARED]]
-    assert (compared[:2] == UNKNOWN).all()
-    assert (compared[2] != UNKNOWN).all()
+    hidden = tracks_of(crossing("red", 1), crossing("blue", 1, unseen=range(17)))
+    _, features = hidden.in_question("Which is faster, red or blue?")
+    assert (features[:, [FEATURES.index(name) for name in COMPARED]] == UNKNOWN).all()
 
 
 def test_what_was_last_known_is_told_of_a_mark_that_goes_out_of_sight():

@@ -16,7 +16,8 @@ from st_vlm.video.marks import COLOURS, Mark
 # A token says whose it is, so that a question about a colour finds it without the way through the mark's name, and
 # whether it tells of one frame or sums up a span (`clip_tracks`).
 OF_MARK = (*COLOURS, "summary")
-# Of a mark against the first that a question names: path and mean speed, and the turn from that mark's way to its own.
+# Of a mark against the others that a question names: path and mean speed as ratios to the longest and the highest of
+# theirs, and the turn from the way of the first of them to its own.
 COMPARED = ("log_path_ratio", "log_speed_ratio", "way_cos", "way_sin")
 FEATURES = (*OF_MARK, *MOTION_FEATURES, *COMPARED)
 # These come first, and are known whatever the camera.
@@ -54,13 +55,15 @@ def track_features(marks: Sequence[Mark], times_s: np.ndarray, size: tuple[int, 
 
 
 def compared_features(of_marks: np.ndarray) -> np.ndarray:
-    """The summaries of the marks that a question names, each compared with the first of them.
+    """The summaries of the marks that a question names, each compared with the others.
+
+    So a mark's own token tells whether it is ahead of all others: which one is need not be worked out from two tokens.
 
     Args:
         of_marks: (K, F) int32, in the order in which they are named.
 
     Returns:
-        (K, F) int32 with `COMPARED` set, but for the first.
+        (K, F) int32 with `COMPARED` set where there are two or more; unknown where a number of another mark is.
     """
     if len(of_marks) < 2:
         return of_marks
@@ -68,11 +71,13 @@ def compared_features(of_marks: np.ndarray) -> np.ndarray:
     path, speed, x, y = (
         known[:, FEATURES.index(name)] for name in ("log_path", "log_mean_speed", "net_cos", "net_sin")
     )
-    ratios = [path - path[0], speed - speed[0]]
-    # Shorter than one where an object hardly moves, since its way is.
-    way = [x[0] * x + y[0] * y, x[0] * y - y[0] * x]
     compared = of_marks.copy()
-    compared[1:, -len(COMPARED) :] = _whole(np.stack(ratios + way, axis=-1)[1:])
+    for k in range(len(of_marks)):
+        others = [j for j in range(len(of_marks)) if j != k]
+        ratios = [path[k] - path[others].max(), speed[k] - speed[others].max()]
+        # Shorter than one where an object hardly moves, since its way is.
+        x0, y0 = x[others[0]], y[others[0]]
+        compared[k, -len(COMPARED) :] = _whole(np.array([*ratios, x0 * x[k] + y0 * y[k], x0 * y[k] - y0 * x[k]]))
     return compared
 
 
