@@ -98,8 +98,10 @@ def test_marks_that_are_named_together_are_compared(two):
     assert np.exp(told(of_blue, "log_path_ratio")) == pytest.approx(4 / 6, rel=0.1)
     assert np.exp(told(of_blue, "log_speed_ratio")) == pytest.approx(1 / 1.5, rel=0.1)
     assert told(of_blue, "way_cos") > 0.85
+    assert told(of_red, "path_ahead") == -told(of_blue, "path_ahead") > 0.9
+    assert told(of_red, "speed_ahead") == -told(of_blue, "speed_ahead") > 0.9
     _, (alone,) = two.in_question("How far does red go from 4.0 to 8.0 seconds?")
-    assert [alone[FEATURES.index(name)] for name in COMPARED] == [UNKNOWN] * 4
+    assert [alone[FEATURES.index(name)] for name in COMPARED] == [UNKNOWN] * 7
 
 
 def test_of_three_the_one_that_is_ahead_is_ahead_of_all():
@@ -107,18 +109,37 @@ def test_of_three_the_one_that_is_ahead_is_ahead_of_all():
     _, features = three.in_question("Which goes farthest: red, blue or green?")
     ratios = [np.exp(told(row, "log_path_ratio")) for row in features]
     assert ratios == pytest.approx([8 / 12, 12 / 8, 4 / 12], rel=0.1)
+    assert [told(row, "path_ahead") > 0 for row in features] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("degrees", "least", "most"), [(0, 0.95, 1), (15, 0.7, 1), (30, -0.5, 0.5), (45, -1, -0.7), (180, -1, -0.95)]
+)
+def test_how_sure_it_is_that_two_go_the_same_way(degrees, least, most):
+    _, features = two_ways(np.radians(degrees)).in_question("Do red and blue go the same way?")
+    for row in features:
+        assert least <= told(row, "same_way") <= most
+
+
+def test_objects_alike_are_not_ahead_of_each_other():
+    _, features = tracks_of(crossing("red", 1), crossing("blue", 1)).in_question("Which is faster, red or blue?")
+    assert [told(row, name) for row in features for name in ("path_ahead", "speed_ahead")] == [0] * 4
 
 
 @pytest.mark.parametrize("hour", [12, 2, 3, 6, 9, 11])
 def test_the_way_is_the_anticlockwise_turn_from_the_first_to_the_second(hour):
     turn = -hour * np.pi / 6
+    _, (_, compared) = two_ways(turn).in_question("Do red and blue go the same way?")
+    way = np.arctan2(told(compared, "way_sin"), told(compared, "way_cos"))
+    assert abs(np.angle(np.exp(1j * (way - turn)))) < np.radians(10)
+
+
+def two_ways(turn):
+    """Of red and of blue, which goes `turn` radians anticlockwise from red's way."""
     step = TIMES[:, None] * 0.8
     first = [box_at(20 + x, y) for x, y in step * [1, 0]]
     second = [box_at(20 + x, y) for x, y in step * [np.cos(turn), np.sin(turn)]]
-    tracks = tracks_of(Mark("red", tuple(first)), Mark("blue", tuple(second)))
-    _, (_, compared) = tracks.in_question("Do red and blue go the same way?")
-    way = np.arctan2(told(compared, "way_sin"), told(compared, "way_cos"))
-    assert abs(np.angle(np.exp(1j * (way - turn)))) < np.radians(10)
+    return tracks_of(Mark("red", tuple(first)), Mark("blue", tuple(second)))
 
 
 def test_what_is_not_known_of_one_mark_is_not_compared():

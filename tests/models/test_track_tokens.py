@@ -7,7 +7,7 @@ import torch
 from st_vlm.errors import InputError
 from st_vlm.models.modeling_st_vlm import STVLMForConditionalGeneration
 from st_vlm.models.tiny import make_tiny
-from st_vlm.models.track_features import FEATURES, OF_MARK_AND_BOX, UNIT, UNKNOWN, track_features
+from st_vlm.models.track_features import FEATURES, FLAGS, OF_MARK_AND_BOX, UNIT, UNKNOWN, track_features
 from st_vlm.models.track_tokens import add_track_tokens
 from st_vlm.video.marks import Mark
 
@@ -220,6 +220,27 @@ def test_a_checkpoint_without_them_gets_them(tmp_path):
     processor.save_pretrained(tmp_path)
     again = STVLMForConditionalGeneration.from_pretrained(tmp_path)
     assert torch.equal(logits(again, ask(type(processor).from_pretrained(tmp_path))), logits(model, ask(processor)))
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_before_anything_is_learned_a_flag_is_plainer_than_numbers(added):
+    model, processor = make_tiny(track_tokens=not added, sees_video=False)
+    if added:
+        add_track_tokens(model, processor)
+    encoder = model.model.track_encoder
+    numbers = torch.randn(50, 1, encoder.features, generator=torch.Generator().manual_seed(1)) / UNIT
+    numbers[..., list(FLAGS)] = 0
+    kinds = []
+    for mark in ("red", "blue"):
+        kind = numbers.clone()
+        kind[..., [FEATURES.index(mark), FEATURES.index("summary")]] = 1 / UNIT
+        with torch.no_grad():
+            kinds.append(encoder(kind.int())[:, 0])
+    of_red, of_blue = kinds
+    apart = (of_red.mean(dim=0) - of_blue.mean(dim=0)).norm()
+    # How far tokens of one mark lie from their middle, in clips that have nothing else in common.
+    spread = (of_red - of_red.mean(dim=0)).norm(dim=1).mean()
+    assert apart > spread, (apart, spread)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 The line tells of a mark frame by frame. The token in the question sums up the time that is asked about: what the path
 comes to within it, measured from its beginning. To find that among the lines, a model would have to read the span,
-then look up two frames of the right mark and subtract. Where a question names several marks, their
-tokens also compare each with the others.
+then look up two frames of the right mark and subtract. Where a question names several marks, their tokens also compare
+each with the others.
 """
 
 from __future__ import annotations

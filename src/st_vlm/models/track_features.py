@@ -17,9 +17,13 @@ from st_vlm.video.marks import COLOURS, Mark
 # whether it tells of one frame or sums up a span (`clip_tracks`).
 OF_MARK = (*COLOURS, "summary")
 # Of a mark against the others that a question names: path and mean speed as ratios to the longest and the highest of
-# theirs, and the turn from the way of the first of them to its own.
-COMPARED = ("log_path_ratio", "log_speed_ratio", "way_cos", "way_sin")
+# theirs, the turn from the way of the first of them to its own, and, from -1 to 1, how sure it is that it is ahead and
+# that it goes the same way.
+VERDICTS = ("path_ahead", "speed_ahead", "same_way")
+COMPARED = ("log_path_ratio", "log_speed_ratio", "way_cos", "way_sin", *VERDICTS)
 FEATURES = (*OF_MARK, *MOTION_FEATURES, *COMPARED)
+# Those that are as good as words: they mean the same in every clip.
+FLAGS = tuple(FEATURES.index(name) for name in (*OF_MARK, *VERDICTS))
 # These come first, and are known whatever the camera.
 OF_MARK_AND_BOX = len(OF_MARK) + len(BOX_FEATURES)
 
@@ -27,6 +31,11 @@ OF_MARK_AND_BOX = len(OF_MARK) + len(BOX_FEATURES)
 UNIT = 1e-4
 UNKNOWN = -(2**31)
 _LARGEST = 2**30
+
+# Half way between what counts as the same way and what as different ones (`questions.measuring`).
+_SAME_BELOW_RAD = math.radians(30)
+# Standard deviations of a ratio's logarithm and of a turn, as smoothed ground places usually have them.
+_RATIO_SIGMA, _TURN_SIGMA_RAD = 0.14, math.radians(10)
 
 
 def track_features(marks: Sequence[Mark], times_s: np.ndarray, size: tuple[int, int], camera: Mapping | None):
@@ -77,8 +86,16 @@ def compared_features(of_marks: np.ndarray) -> np.ndarray:
         ratios = [path[k] - path[others].max(), speed[k] - speed[others].max()]
         # Shorter than one where an object hardly moves, since its way is.
         x0, y0 = x[others[0]], y[others[0]]
-        compared[k, -len(COMPARED) :] = _whole(np.array([*ratios, x0 * x[k] + y0 * y[k], x0 * y[k] - y0 * x[k]]))
+        way = [x0 * x[k] + y0 * y[k], x0 * y[k] - y0 * x[k]]
+        straight = _SAME_BELOW_RAD - abs(math.atan2(way[1], way[0]))
+        verdicts = [*(_certainty(ratio, _RATIO_SIGMA) for ratio in ratios), _certainty(straight, _TURN_SIGMA_RAD)]
+        compared[k, -len(COMPARED) :] = _whole(np.array([*ratios, *way, *verdicts]))
     return compared
+
+
+def _certainty(value: float, sigma: float) -> float:
+    """How much likelier than not a value is above zero, from -1 to 1, if it has a normal error; NaN for NaN."""
+    return math.erf(value / (math.sqrt(2) * sigma))
 
 
 def _whole(values: np.ndarray) -> np.ndarray:
@@ -137,6 +154,7 @@ def _array(camera: Mapping, name: str, shape: tuple[int, ...]) -> np.ndarray | N
 
 __all__ = [
     "FEATURES",
+    "FLAGS",
     "OF_MARK_AND_BOX",
     "UNIT",
     "UNKNOWN",

@@ -6,7 +6,7 @@ import torch
 
 from st_vlm.models.modeling_st_vlm import STVLMForConditionalGeneration
 from st_vlm.models.processing_st_vlm import STVLMProcessor
-from st_vlm.models.track_encoder import TrackEncoder
+from st_vlm.models.track_encoder import FLAG_GAIN, TrackEncoder
 from st_vlm.models.track_features import FEATURES
 
 
@@ -32,6 +32,8 @@ def add_track_tokens(model: STVLMForConditionalGeneration, processor: STVLMProce
             config.track_camera_dropout,
         )
         with torch.no_grad():
-            encoder.output.weight.mul_(float(table.float().std()) / float(encoder.output.weight.std()))
+            size = float(table.float().std())
+            for weight, wanted in ((encoder.output.weight, size), (encoder.plain.weight, size / FLAG_GAIN)):
+                weight.mul_(wanted / float(weight.std()))
         model.model.track_encoder = encoder.to(table.device, table.dtype)
     processor.track_tokens = True

@@ -35,11 +35,10 @@ def share_clips(dataset, most: int):
     for index, clip in enumerate(dataset["clip_id"]):
         of_clip.setdefault(clip, []).append(index)
     # Dealt out in turn, since rows come task by task: so every example has questions of several tasks.
-    groups = [
-        indices[start :: math.ceil(len(indices) / most)]
-        for indices in of_clip.values()
-        for start in range(math.ceil(len(indices) / most))
-    ]
+    groups = []
+    for indices in of_clip.values():
+        count = math.ceil(len(indices) / most)
+        groups += [indices[start::count] for start in range(count)]
     asked = dataset.select_columns(["id", "messages"])
     # Clips are small beside their videos, which stay files; what is copied here are boxes and words.
     clips = dataset.select([group[0] for group in groups]).select_columns(["video", "marks", "timestamps", "camera"])
