@@ -12,9 +12,9 @@ from st_vlm.models.track_features import FLAGS, OF_MARK_AND_BOX, UNIT, UNKNOWN
 
 WAVES = 4
 WIDTH_STEP = 64
-# How loud the parts of an embedding are before anything is learned. With all alike, what a flag says is a hundredth of
-# an embedding and the rest is another in every clip: nothing learns to look for it.
-FLAG_GAIN, NUMBER_GAIN, HIDDEN_GAIN = 4.0, 0.5, 0.25
+# How loud a flag is against other numbers before anything is learned. With all alike, what a flag says is a hundredth
+# of an embedding and the rest is another in every clip: nothing learns to look for it.
+FLAG_GAIN = 8.0
 
 
 class TrackEncoder(nn.Module):
@@ -61,6 +61,6 @@ class TrackEncoder(nn.Module):
         waves = torch.cat([values[..., None], angles.sin(), angles.cos()], dim=-1) * known[..., None]
         dtype = self.input.weight.dtype
         hidden = self.input(waves.flatten(-2).to(dtype)) + self.absent((~known).to(dtype))
-        gains = values.new_full((values.shape[-1],), NUMBER_GAIN)
+        gains = values.new_ones(values.shape[-1])
         gains[list(FLAGS)] = FLAG_GAIN
-        return HIDDEN_GAIN * self.output(nn.functional.gelu(hidden)) + self.plain((gains * values).to(dtype))
+        return self.output(nn.functional.gelu(hidden)) + self.plain((gains * values).to(dtype))
