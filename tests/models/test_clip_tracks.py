@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from st_vlm.models.clip_tracks import ClipTracks
-from st_vlm.models.track_features import COMPARED, FEATURES, UNIT, UNKNOWN
+from st_vlm.models.track_features import COMPARED, FEATURES, SAME_BELOW_RAD, UNIT, UNKNOWN
 from st_vlm.models.video_inputs import Clip
+from st_vlm.questions.measuring import DIFFERENT_BEYOND_RAD, SAME_WITHIN_RAD
 from st_vlm.video.marks import Mark
 
 SIZE = (1000, 500)
@@ -101,7 +102,7 @@ def test_marks_that_are_named_together_are_compared(two):
     assert told(of_red, "path_ahead") == -told(of_blue, "path_ahead") > 0.9
     assert told(of_red, "speed_ahead") == -told(of_blue, "speed_ahead") > 0.9
     _, (alone,) = two.in_question("How far does red go from 4.0 to 8.0 seconds?")
-    assert [alone[FEATURES.index(name)] for name in COMPARED] == [UNKNOWN] * 7
+    assert [alone[FEATURES.index(name)] for name in COMPARED] == [UNKNOWN] * len(COMPARED)
 
 
 def test_of_three_the_one_that_is_ahead_is_ahead_of_all():
@@ -113,12 +114,21 @@ def test_of_three_the_one_that_is_ahead_is_ahead_of_all():
 
 
 @pytest.mark.parametrize(
-    ("degrees", "least", "most"), [(0, 0.95, 1), (15, 0.7, 1), (30, -0.5, 0.5), (45, -1, -0.7), (180, -1, -0.95)]
+    ("degrees", "least", "most"), [(0, 0.85, 1), (15, 0.65, 1), (30, -0.5, 0.5), (45, -1, -0.65), (180, -1, -0.85)]
 )
 def test_how_sure_it_is_that_two_go_the_same_way(degrees, least, most):
     _, features = two_ways(np.radians(degrees)).in_question("Do red and blue go the same way?")
     for row in features:
         assert least <= told(row, "same_way") <= most
+
+
+def test_what_stands_goes_neither_the_same_way_nor_another():
+    _, features = tracks_of(crossing("red", 1), crossing("blue", 0)).in_question("Do red and blue go the same way?")
+    assert [told(row, "same_way") for row in features] == pytest.approx([0, 0], abs=0.15)
+
+
+def test_the_same_way_ends_half_way_between_what_is_asked_as_same_and_as_different():
+    assert pytest.approx((SAME_WITHIN_RAD + DIFFERENT_BEYOND_RAD) / 2) == SAME_BELOW_RAD
 
 
 def test_objects_alike_are_not_ahead_of_each_other():

@@ -33,8 +33,8 @@ UNKNOWN = -(2**31)
 _LARGEST = 2**30
 
 # Half way between what counts as the same way and what as different ones (`questions.measuring`).
-_SAME_BELOW_RAD = math.radians(30)
-# Standard deviations of a ratio's logarithm and of a turn, as smoothed ground places usually have them.
+SAME_BELOW_RAD = math.radians(30)
+# Taken as the standard deviations of a ratio's logarithm (two paths, each right to a tenth) and of a turn.
 _RATIO_SIGMA, _TURN_SIGMA_RAD = 0.14, math.radians(10)
 
 
@@ -84,12 +84,13 @@ def compared_features(of_marks: np.ndarray) -> np.ndarray:
     for k in range(len(of_marks)):
         others = [j for j in range(len(of_marks)) if j != k]
         ratios = [path[k] - path[others].max(), speed[k] - speed[others].max()]
-        # Shorter than one where an object hardly moves, since its way is.
+        # Shorter than one where an object hardly moves, since its way is; and what stands goes no way at all.
         x0, y0 = x[others[0]], y[others[0]]
         way = [x0 * x[k] + y0 * y[k], x0 * y[k] - y0 * x[k]]
-        straight = _SAME_BELOW_RAD - abs(math.atan2(way[1], way[0]))
-        verdicts = [*(_certainty(ratio, _RATIO_SIGMA) for ratio in ratios), _certainty(straight, _TURN_SIGMA_RAD)]
-        compared[k, -len(COMPARED) :] = _whole(np.array([*ratios, *way, *verdicts]))
+        straight = SAME_BELOW_RAD - abs(math.atan2(way[1], way[0]))
+        same_way = _certainty(straight, _TURN_SIGMA_RAD) * math.hypot(*way)
+        ahead = [_certainty(ratio, _RATIO_SIGMA) for ratio in ratios]
+        compared[k, -len(COMPARED) :] = _whole(np.array([*ratios, *way, *ahead, same_way]))
     return compared
 
 
@@ -156,6 +157,7 @@ __all__ = [
     "FEATURES",
     "FLAGS",
     "OF_MARK_AND_BOX",
+    "SAME_BELOW_RAD",
     "UNIT",
     "UNKNOWN",
     "compared_features",
