@@ -1,6 +1,7 @@
 """Videos to pixel tensors: frames by real timestamps, one at a time into the batch, and clips of different lengths."""
 
 import os
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -133,13 +134,13 @@ class STVLMVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
                     draw_boxes(canvas, boxes, self.shown_size((frame.shape[1], frame.shape[0])))
                     pixels = self._resized(canvas, videos[i].device, **settings)
                     if batch is None:
-                        batch = _empty_batch(videos, pixels, levels.dtype)
+                        batch = _empty_batch(videos, pixels, levels.table.dtype)
                     if batch.shape[2:] != pixels.shape:
                         raise InputError(
                             "These videos have different sizes where the model sees them, so they do not fit in one "
                             "batch: give them one by one."
                         )
-                    _look_up(levels, pixels, batch[i, t])
+                    levels.write(pixels, batch[i, t])
                     written[boxes] = batch[i, t]
         return batch
 
@@ -154,12 +155,43 @@ class STVLMVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
             pixels = self.resize(pixels, size=size, resample=resample)
         return self.center_crop(pixels, crop_size) if do_center_crop else pixels
 
-    def _levels(self, do_rescale, rescale_factor, do_normalize, image_mean, image_std, **settings) -> torch.Tensor:
-        """(3, 256), what the model takes for each level of each colour."""
+    def _levels(self, do_rescale, rescale_factor, do_normalize, image_mean, image_std, **settings) -> "_Levels":
         levels = torch.arange(256, dtype=torch.uint8).repeat(3, 1, 1)
-        return self.rescale_and_normalize(
+        table = self.rescale_and_normalize(
             levels, do_rescale, rescale_factor, do_normalize, image_mean, image_std
         ).squeeze(1)
+        if do_rescale and do_normalize:
+            mean, std = (torch.tensor(values) * (1 / rescale_factor) for values in (image_mean, image_std))
+            if torch.equal((torch.arange(256) - mean[:, None]) / std[:, None], table):
+                return _Levels(table, mean.numpy(), std.numpy())
+        return _Levels(table)
+
+
+@dataclass(frozen=True, eq=False)
+class _Levels:
+    """What the model takes for each level of each colour.
+
+    Attributes:
+        table: (3, 256).
+        mean, std: (3,) float32, where (level - mean) / std is just the same: quicker than looking it up.
+    """
+
+    table: torch.Tensor
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+
+    def write(self, pixels: torch.Tensor, out: torch.Tensor) -> None:
+        """Write the levels of pixels (3, H, W) uint8 into `out` (3, H, W)."""
+        if out.device.type != "cpu":
+            out.copy_(self.table.to(out.device).gather(1, pixels.flatten(1).long()).view_as(out))
+            return
+        # Not torch: its threads would wait for a core that the decoder uses.
+        for k, (plane, place) in enumerate(zip(pixels.numpy(), out.numpy(), strict=True)):
+            if self.mean is None:
+                np.take(self.table[k].numpy(), plane, out=place, mode="clip")
+            else:
+                np.subtract(plane, self.mean[k], out=place)
+                np.divide(place, self.std[k], out=place)
 
 
 class FramesToCome(np.ndarray):
@@ -195,16 +227,6 @@ def _empty_batch(videos: list[FramesToCome], frame: torch.Tensor, dtype: torch.d
     for row, video in zip(batch, videos, strict=True):
         row[len(video) :] = 0
     return batch
-
-
-def _look_up(levels: torch.Tensor, pixels: torch.Tensor, out: torch.Tensor) -> None:
-    """Write the levels (3, 256) of pixels (3, H, W) uint8 into `out` (3, H, W)."""
-    if out.device.type != "cpu":
-        out.copy_(levels.to(out.device).gather(1, pixels.flatten(1).long()).view_as(out))
-        return
-    # Not torch: its threads would wait for a core that the decoder's threads use.
-    for levels_of_one, plane, place in zip(levels.numpy(), pixels.numpy(), out.numpy(), strict=True):
-        np.take(levels_of_one, plane, out=place, mode="clip")
 
 
 def is_video_file(value) -> bool:

@@ -208,15 +208,25 @@ class OpenedVideo:
         if isinstance(self.source, str) and "://" not in self.source and not os.path.exists(self.source):
             raise InputError(f"There is no video at {self.name}.")
         try:
-            self.container = av.open(self.source)
+            self.container = self._opened()
         except (av.FFmpegError, OSError) as error:
             raise self._unreadable(error) from error
         if not self.container.streams.video:
             self.container.close()
             raise InputError(f"{self.name} has no video stream. Give a file that holds a video.")
         stream = self.container.streams.video[0]
-        stream.thread_type = "AUTO"
+        stream.thread_type = _threads()
         return self.name, self.container, stream
+
+    def _opened(self):
+        # FFmpeg decodes frames to learn what most files say in their headers.
+        container = av.open(self.source, options={"skip_frame": "all"})
+        if all(stream.codec_context.width for stream in container.streams.video):
+            return container
+        container.close()
+        if hasattr(self.source, "seek"):
+            self.source.seek(0)
+        return av.open(self.source)
 
     def __exit__(self, kind, error, traceback) -> None:
         self.container.close()
@@ -226,6 +236,12 @@ class OpenedVideo:
     def _unreadable(self, error: Exception) -> InputError:
         reason = getattr(error, "strerror", None) or error
         return InputError(f"{self.name} cannot be read as a video ({reason}). It may be cut off or damaged.")
+
+
+def _threads() -> str:
+    """How the decoder uses threads: on one or two cores, frames decoded side by side only wait for each other."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return "AUTO" if cores > 2 else "SLICE"
 
 
 def _decode(name: str, container, stream, info: VideoInfo, wanted: np.ndarray):
