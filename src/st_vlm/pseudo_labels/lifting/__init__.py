@@ -1,0 +1,1 @@
+"""From masks and depth to tracks in metres, each with its uncertainty. Pure functions on arrays."""

@@ -1,0 +1,79 @@
+"""The whole way from one clip's masks, depth and poses to its objects' tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import binary_dilation
+
+from st_vlm.pseudo_labels.lifting.identities import Switch, exchanged, find_switches
+from st_vlm.pseudo_labels.lifting.object_places import Calibrated, MeasuredPlaces, measure_places
+from st_vlm.pseudo_labels.lifting.object_tracks import ObjectTracks, track_objects
+from st_vlm.pseudo_labels.lifting.object_views import ObjectViews, view_objects
+from st_vlm.pseudo_labels.lifting.size_priors import size_prior
+from st_vlm.pseudo_labels.lifting.static_background import DepthCorrection, DepthErrors, correct_depth
+from st_vlm.recordings.categories import is_person
+
+# Around a mask so many image widths are no background: shadows, and what a mask left of its object.
+MARGIN_SHARE = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class LiftedClip:
+    """What became of one clip.
+
+    Attributes:
+        tracks: The objects on the ground.
+        measured: Their places before smoothing, and their sizes.
+        views: What each frame shows of them.
+        correction: What the background told of the depth.
+        switches: Exchanges of identities that were found, and undone in all the above.
+    """
+
+    tracks: ObjectTracks
+    measured: MeasuredPlaces
+    views: ObjectViews
+    correction: DepthCorrection
+    switches: tuple[Switch, ...]
+
+
+def lift_clip(
+    times_s: np.ndarray,
+    labels: np.ndarray,
+    depth: np.ndarray,
+    camera: Calibrated,
+    categories: Sequence[str],
+    errors: DepthErrors,
+    draws: int = 24,
+    seed: int = 0,
+) -> LiftedClip:
+    """Lift N objects seen in T frames.
+
+    Args:
+        times_s: (T,) seconds, strictly increasing.
+        labels: (T, H, W) int, which object a pixel shows, -1 for none.
+        depth: (T, H, W) metres along the camera's z axis; not finite where it is not known.
+        camera: In pixels of the depth maps.
+        categories: N, the objects' classes.
+        errors: What to expect of depth and poses.
+        draws: How many equally likely tracks carry the uncertainty.
+        seed: Of the draws.
+    """
+    objects = len(categories)
+    priors = [size_prior(category) for category in categories]
+    margin = max(round(MARGIN_SHARE * labels.shape[2]), 1)
+    cross = np.zeros((1, 3, 3), bool)
+    cross[0, 1], cross[0, :, 1] = True, True
+    background = ~binary_dilation(labels >= 0, cross, iterations=margin)
+    correction = correct_depth(depth, background, camera.intrinsics, camera.poses, errors, draws, seed)
+    views = view_objects(labels, depth, objects)
+    measured = measure_places(times_s, views, camera, correction, priors, seed)
+    switches = find_switches(times_s, measured.places, measured.covariances, views.boxes)
+    if switches:
+        views = exchanged(views, switches)
+        measured = measure_places(times_s, views, camera, correction, priors, seed)
+    people = np.array([is_person(category) for category in categories], bool)
+    tracks = track_objects(times_s, measured, priors, people, seed=seed)
+    return LiftedClip(tracks, measured, views, correction, tuple(switches))

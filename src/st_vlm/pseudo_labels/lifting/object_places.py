@@ -1,0 +1,197 @@
+"""Measured places of objects: where each view puts an object's centre on the ground plane, and how surely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from st_vlm.kinematics.smoothing import SmoothTracks, smooth
+from st_vlm.pseudo_labels.lifting.cuboid_views import ImageGeometry, centre_offsets
+from st_vlm.pseudo_labels.lifting.object_views import ObjectViews
+from st_vlm.pseudo_labels.lifting.size_priors import SizePrior
+from st_vlm.pseudo_labels.lifting.static_background import DepthCorrection
+
+# How far a mask's middle is off, in pixels and as a share of the object's width.
+PIXEL_SIGMA, WIDTH_SHARE = 0.5, 0.05
+# How far one measurement of an object's height in the image is off, relative.
+HEIGHT_SIGMA = 0.1
+# How far a real thing's visible middle is from a cuboid's, as a share of its shorter side, anew in each view.
+SHAPE_SHARE = 0.15
+# How far the middle of what is left of a cut or hidden object is from what is expected, as a share of its mean side.
+PART_SHARE = 0.15
+# A heading is believed where the velocity is so many times its own standard deviation.
+LEAST_CERTAIN_SPEED = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """A pinhole camera that moves.
+
+    Attributes:
+        intrinsics: (3, 3) in pixels of the depth maps.
+        poses: (T, 4, 4) world from camera.
+    """
+
+    intrinsics: np.ndarray
+    poses: np.ndarray
+
+    def world(self, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        """(..., T, 2) pixels at (..., T) metres of depth to (..., T, 3) places in the world."""
+        focal, middle = np.diag(self.intrinsics)[:2], self.intrinsics[:2, 2]
+        local = np.concatenate([(pixels - middle) / focal, np.ones((*pixels.shape[:-1], 1))], axis=-1)
+        return (self.poses[:, :3, :3] @ (local * depth[..., None])[..., None])[..., 0] + self.poses[:, :3, 3]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredPlaces:
+    """N objects in T frames.
+
+    Attributes:
+        places: (N, T, 2) of the centres in the ground plane, metres; NaN where a view is not usable.
+        covariances: (N, T, 2, 2) of what each view adds by itself; what views share is in `draws`.
+        draws: (S, N, T, 2) equally likely other measurements, with what views share and what they do not.
+        heights: (N, T) of the centres above the world's origin, metres.
+        sizes: (N, 3) length, width, height in metres.
+        smoothed: The places smoothed.
+    """
+
+    places: np.ndarray
+    covariances: np.ndarray
+    draws: np.ndarray
+    heights: np.ndarray
+    sizes: np.ndarray
+    smoothed: SmoothTracks
+
+
+def measure_places(
+    times_s: np.ndarray,
+    views: ObjectViews,
+    camera: Calibrated,
+    correction: DepthCorrection,
+    priors: list[SizePrior],
+    seed: int = 0,
+) -> MeasuredPlaces:
+    """Places of N objects, from their views and the corrected depth.
+
+    The heading that turns a surface into a centre comes from the movement, and the movement from the centres: both are
+    found in two rounds.
+
+    Args:
+        times_s: (T,) seconds.
+        views: Of the objects.
+        camera: Of the depth maps.
+        correction: From `correct_depth`.
+        priors: N, of the objects' classes.
+        seed: Of the draws.
+    """
+    objects, count = views.depth.shape
+    good = views.usable
+    camera = Calibrated(camera.intrinsics, correction.poses(camera.poses))
+    errors = correction.errors_at(views.pixels)
+    image = ImageGeometry(camera.intrinsics, correction.field.size)
+    depth = np.where(good, views.depth * np.exp(-errors[0]), np.nan)
+    sizes, size_sigma = _sizes(views, depth, camera.intrinsics, priors)
+    surface = camera.world(views.pixels, depth)
+    away = surface[..., :2] - camera.poses[:, :2, 3]
+    away /= np.linalg.norm(away, axis=-1, keepdims=True)
+    acceleration = np.array([prior.acceleration for prior in priors])
+    # What a frame's depth error has by itself, beside what it shares with the object's other frames.
+    off = errors[1:] - errors[0]
+    own = off - _mean_over_time(off, good)
+    alone = np.sqrt((own**2).mean(axis=0)) * depth
+    width = (views.boxes[..., 2] - views.boxes[..., 0]) * WIDTH_SHARE
+    across = np.hypot(PIXEL_SIGMA, width) * depth / camera.intrinsics[0, 0]
+    part = np.where(views.whole, 0.0, PART_SHARE * sizes[:, None, :2].mean(axis=-1))
+    shape = np.hypot(SHAPE_SHARE * sizes[:, None, 1], part)
+    rest = _covariance(away, np.hypot(views.depth_sigma, shape), np.hypot(across, part))
+    noise = rest + _covariance(away, alone, np.zeros_like(alone))
+    headings, sigmas = np.zeros((objects, count)), np.full((objects, count), np.inf)
+    for _ in range(2):
+        offsets, scatter = _offsets(surface, camera, image, sizes, headings, sigmas, good)
+        places = surface[..., :2] + offsets
+        covariances = noise + scatter
+        smoothed = smooth_each(times_s, places, covariances, acceleration)
+        headings, sigmas = _headings(smoothed)
+    drifts = correction.path[:, None] * (correction.drift_draws - correction.drift)[:, None, None, :2]
+    draws = places + _deviations(depth, errors, away, rest, scatter, offsets, size_sigma, seed) - drifts
+    return MeasuredPlaces(places, covariances, draws, surface[..., 2], sizes, smoothed)
+
+
+def smooth_each(
+    times_s: np.ndarray, places: np.ndarray, covariances: np.ndarray, acceleration: np.ndarray
+) -> SmoothTracks:
+    """`smoothing.smooth` of (N, T, 2) places with an acceleration for each of the N tracks."""
+    results = [np.empty_like(places), np.empty_like(places), np.empty((*places.shape[:2], 4, 4))]
+    for value in np.unique(acceleration):
+        of = acceleration == value
+        part = smooth(times_s, places[of], covariances[of], float(value))
+        for result, values in zip(results, (part.places, part.velocities, part.covariances), strict=True):
+            result[of] = values
+    return SmoothTracks(*results)
+
+
+def _sizes(views: ObjectViews, depth: np.ndarray, intrinsics: np.ndarray, priors: list[SizePrior]):
+    """(N, 3) metres: the class's usual size, drawn towards the height that is seen; and (N,) what is left unsure."""
+    usual = np.array([(prior.length, prior.width, prior.height) for prior in priors]).reshape(-1, 3)
+    spread = np.array([prior.spread for prior in priors])
+    tall = (views.boxes[..., 3] - views.boxes[..., 1]) / intrinsics[1, 1] * depth
+    known = np.isfinite(tall) & views.whole
+    seen = known.any(axis=1)
+    off = np.zeros(len(priors))
+    off[seen] = [np.median(np.log(row[ok])) for row, ok in zip(tall[seen], known[seen], strict=True)]
+    off[seen] -= np.log(usual[seen, 2])
+    weight = np.where(seen, spread**2 / (spread**2 + HEIGHT_SIGMA**2), 0.0)
+    factor = np.exp(np.clip(weight * off, -1, 1))
+    return usual * factor[:, None], np.sqrt(1 - weight) * spread
+
+
+def _offsets(surface, camera: Calibrated, image: ImageGeometry, sizes, headings, sigmas, good):
+    """(N, T, 2) from surfaces to centres and (N, T, 2, 2) their uncertainty; NaN where a view is not usable."""
+    n, t = np.nonzero(good)
+    mean, scatter = centre_offsets(surface[n, t], camera.poses[t], image, sizes[n], headings[n, t], sigmas[n, t])
+    offsets, covariances = np.full((*good.shape, 2), np.nan), np.full((*good.shape, 2, 2), np.nan)
+    offsets[n, t], covariances[n, t] = mean, scatter
+    return offsets, covariances
+
+
+def _headings(smoothed: SmoothTracks) -> tuple[np.ndarray, np.ndarray]:
+    """(N, T) headings of the movement in radians, and their standard deviations; infinite where an object stands."""
+    velocity = smoothed.velocities
+    speed = np.linalg.norm(velocity, axis=-1)
+    across = np.stack([-velocity[..., 1], velocity[..., 0]], axis=-1) / np.maximum(speed, 1e-6)[..., None]
+    variance = np.einsum("nti,ntij,ntj->nt", across, smoothed.covariances[..., 2:, 2:], across)
+    sigma = np.sqrt(variance)
+    certain = speed > LEAST_CERTAIN_SPEED * np.sqrt(smoothed.covariances[..., 2:, 2:].trace(axis1=-2, axis2=-1))
+    angle = np.arctan2(velocity[..., 1], velocity[..., 0])
+    return angle, np.where(certain, sigma / np.maximum(speed, 1e-6), np.inf)
+
+
+def _covariance(away: np.ndarray, along: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """(..., 2, 2) covariances with standard deviations along (..., 2) unit vectors and across them."""
+    outer = away[..., :, None] * away[..., None, :]
+    return along[..., None, None] ** 2 * outer + across[..., None, None] ** 2 * (np.eye(2) - outer)
+
+
+def _deviations(depth, errors, away, rest, turned, offsets, size_sigma, seed: int) -> np.ndarray:
+    """(S, N, T, 2) metres by which equally likely measurements differ: depth, what a view adds, and the size."""
+    rng = np.random.default_rng(seed)
+    draws, (objects, count) = len(errors) - 1, depth.shape
+    shift = depth * (np.exp(errors[0] - errors[1:]) - 1)
+    scatter = _root(rest) @ rng.standard_normal((draws, objects, count, 2, 1))
+    # A heading that is off is off in all frames.
+    scatter = (scatter + _root(turned) @ rng.standard_normal((draws, objects, 1, 2, 1)))[..., 0]
+    size = offsets * (size_sigma[:, None] * rng.standard_normal((draws, objects, 1)))[..., None]
+    return shift[..., None] * away + scatter + size
+
+
+def _root(covariances: np.ndarray) -> np.ndarray:
+    """(..., 2, 2) lower triangular roots; of what is not known, 0."""
+    known = np.isfinite(covariances)
+    return np.linalg.cholesky(np.where(known, covariances, 0.0) + 1e-9 * np.eye(2))
+
+
+def _mean_over_time(values: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """(S, N, 1) means over the good views of (S, N, T)."""
+    total = np.where(good, values, 0.0).sum(axis=-1, keepdims=True)
+    return total / np.maximum(good.sum(axis=-1), 1)[:, None]

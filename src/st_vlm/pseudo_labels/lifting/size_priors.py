@@ -1,0 +1,54 @@
+"""Usual sizes of things, by the noun of their class: what turns a visible surface into a centre.
+
+Means of passenger traffic and people as published with the annotated driving sets; spreads are relative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from st_vlm.recordings.categories import is_person, noun
+
+
+@dataclass(frozen=True)
+class SizePrior:
+    """Length, width and height in metres, and the relative standard deviation of all three.
+
+    Attributes:
+        acceleration: What `kinematics.smoothing.smooth` takes, in m/s^2 per sqrt(Hz).
+        hardest: m/s^2, above which an acceleration over a second is a mistake.
+        fastest: m/s.
+    """
+
+    length: float
+    width: float
+    height: float
+    spread: float
+    acceleration: float
+    hardest: float
+    fastest: float
+
+
+_PERSON = SizePrior(0.6, 0.6, 1.72, 0.08, acceleration=0.8, hardest=6.0, fastest=11.0)
+_VEHICLE = SizePrior(4.6, 1.9, 1.6, 0.2, acceleration=1.2, hardest=9.0, fastest=60.0)
+_THING = SizePrior(1.0, 1.0, 1.0, 0.5, acceleration=1.2, hardest=9.0, fastest=60.0)
+_PRIORS = {
+    "car": SizePrior(4.5, 1.9, 1.6, 0.1, acceleration=1.2, hardest=9.0, fastest=60.0),
+    "truck": SizePrior(7.5, 2.5, 3.0, 0.25, acceleration=1.0, hardest=8.0, fastest=45.0),
+    "bus": SizePrior(11.0, 2.9, 3.4, 0.15, acceleration=1.0, hardest=8.0, fastest=40.0),
+    "trailer": SizePrior(12.0, 2.9, 3.8, 0.25, acceleration=1.0, hardest=8.0, fastest=45.0),
+    "bicycle": SizePrior(1.75, 0.6, 1.6, 0.1, acceleration=1.0, hardest=6.0, fastest=20.0),
+    "motorcycle": SizePrior(2.1, 0.8, 1.6, 0.12, acceleration=1.2, hardest=10.0, fastest=70.0),
+    "toy car": SizePrior(0.4, 0.2, 0.17, 0.25, acceleration=1.0, hardest=9.0, fastest=12.0),
+    "toy truck": SizePrior(0.55, 0.25, 0.28, 0.25, acceleration=1.0, hardest=9.0, fastest=12.0),
+    "vehicle": _VEHICLE,
+}
+for _alike, _known in (("cyclist", "bicycle"), ("motorcyclist", "motorcycle"), ("motorbike", "motorcycle")):
+    _PRIORS[_alike] = _PRIORS[_known]
+
+
+def size_prior(category: str) -> SizePrior:
+    """What things of a class usually measure; a cube of a metre, very loosely, for a class that is not known."""
+    if is_person(category):
+        return _PERSON
+    return _PRIORS.get(noun(category), _VEHICLE if category.lower().startswith("vehicle") else _THING)
