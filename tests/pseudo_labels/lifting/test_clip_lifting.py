@@ -126,3 +126,14 @@ def test_identities_that_were_exchanged_are_set_right(street):
     assert right.switches == ()
     assert len(mended.switches) == 1
     assert np.abs(mended.tracks.places - right.tracks.places).max() < 0.5
+
+
+def test_views_of_something_else_are_left_out(street):
+    labels, depth, poses = clip(street, 0.0)
+    for frame, metres in ((4, 24.0), (11, 7.0)):
+        depth[frame][labels[frame] == 1] = metres
+    lifted = lift_clip(TIMES, labels, depth, Calibrated(street.intrinsics, poses), CATEGORIES, DepthErrors())
+    assert np.isnan(lifted.measured.places[1, [4, 11]]).all()
+    run = lifted.tracks.stretch(1)
+    assert run.stop - run.start >= COUNT - 2
+    assert path_length(lifted.tracks.places[1, run]) == pytest.approx(path_length(true_path(walker)[run]), rel=0.06)

@@ -91,3 +91,25 @@ def test_no_object_and_no_depth():
     views = view_objects(labels, np.full(labels.shape, np.nan), 1)
     assert np.isnan(views.depth).all()
     assert not views.usable.any()
+
+
+@pytest.mark.parametrize("grown", [2, 4])
+def test_background_in_a_mask_that_is_too_large_is_left_out(grown):
+    labels = np.full((1, 40, 60), -1)
+    depth = np.full(labels.shape, 35.0) + np.random.default_rng(0).normal(0, 0.3, labels.shape)
+    labels[0, 15 - grown : 27 + grown, 30 - grown : 36 + grown] = 0
+    depth[0, 15:27, 30:36] = 12.0 + np.random.default_rng(1).normal(0, 0.1, (12, 6))
+    views = view_objects(labels, depth, 1, reach=np.array([1.0]))
+    assert views.depth[0, 0] == pytest.approx(12.0, abs=0.1)
+    assert views.boxes[0, 0].tolist() == [30, 15, 36, 27]
+    assert view_objects(labels, depth, 1).boxes[0, 0, 0] == 30 - grown
+
+
+def test_the_whole_depth_of_a_long_object_is_kept():
+    labels = np.full((1, 30, 60), -1)
+    labels[0, 10:20, 10:50] = 0
+    depth = np.full(labels.shape, 50.0)
+    depth[0, 10:20, 10:50] = np.linspace(14, 20, 40)
+    views = view_objects(labels, depth, 1, reach=np.array([8.0]))
+    assert views.depth[0, 0] == pytest.approx(17.0, abs=0.2)
+    assert views.boxes[0, 0].tolist() == [10, 10, 50, 20]

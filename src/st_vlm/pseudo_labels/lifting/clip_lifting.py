@@ -68,7 +68,8 @@ def lift_clip(
     cross[0, 1], cross[0, :, 1] = True, True
     background = ~binary_dilation(labels >= 0, cross, iterations=margin)
     correction = correct_depth(depth, background, camera.intrinsics, camera.poses, errors, draws, seed)
-    views = view_objects(labels, depth, objects)
+    reach = np.array([prior.reach for prior in priors])
+    views = view_objects(labels, depth, objects, reach)
     measured = measure_places(times_s, views, camera, correction, priors, seed)
     switches = find_switches(times_s, measured.places, measured.covariances, views.boxes)
     if switches:

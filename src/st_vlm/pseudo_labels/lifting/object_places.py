@@ -20,6 +20,9 @@ HEIGHT_SIGMA = 0.1
 SHAPE_SHARE = 0.15
 # How far the middle of what is left of a cut or hidden object is from what is expected, as a share of its mean side.
 PART_SHARE = 0.15
+# A view whose place is off by a square of so many standard deviations is of something else: an occluder, what shows
+# through a mask. At most so large a share of a track may be.
+OUTLIER_SQUARE, MOST_OUTLIERS = 20.0, 0.3
 # A heading is believed where the velocity is so many times its own standard deviation.
 LEAST_CERTAIN_SPEED = 2.0
 
@@ -111,7 +114,7 @@ def measure_places(
         offsets, scatter = _offsets(surface, camera, image, sizes, headings, sigmas, good)
         places = surface[..., :2] + offsets
         covariances = noise + scatter
-        smoothed = smooth_each(times_s, places, covariances, acceleration)
+        places, smoothed = _without_outliers(times_s, places, covariances, acceleration)
         headings, sigmas = _headings(smoothed)
     drifts = correction.path[:, None] * (correction.drift_draws - correction.drift)[:, None, None, :2]
     draws = places + _deviations(depth, errors, away, rest, scatter, offsets, size_sigma, seed) - drifts
@@ -165,6 +168,29 @@ def _headings(smoothed: SmoothTracks) -> tuple[np.ndarray, np.ndarray]:
     certain = speed > LEAST_CERTAIN_SPEED * np.sqrt(smoothed.covariances[..., 2:, 2:].trace(axis1=-2, axis2=-1))
     angle = np.arctan2(velocity[..., 1], velocity[..., 0])
     return angle, np.where(certain, sigma / np.maximum(speed, 1e-6), np.inf)
+
+
+def _without_outliers(
+    times_s: np.ndarray, places: np.ndarray, covariances: np.ndarray, acceleration: np.ndarray
+) -> tuple[np.ndarray, SmoothTracks]:
+    """Places with NaN where a view does not fit its track, and the rest smoothed.
+
+    The worst view of each track goes first: it may have pulled the others away.
+    """
+    places = places.copy()
+    seen = np.isfinite(places[..., 0])
+    left = (MOST_OUTLIERS * seen.sum(axis=1)).astype(int)
+    while True:
+        smoothed = smooth_each(times_s, places, covariances, acceleration)
+        off = places - smoothed.places
+        inverse = np.linalg.inv(np.where(seen[..., None, None], covariances, np.eye(2)))
+        square = np.nan_to_num(np.einsum("nti,ntij,ntj->nt", off, inverse, off))
+        worst = square.argmax(axis=1) if square.size else np.zeros(len(places), int)
+        drop = np.flatnonzero((square.max(axis=1, initial=0.0) > OUTLIER_SQUARE) & (left > 0))
+        if not len(drop):
+            return places, smoothed
+        places[drop, worst[drop]] = np.nan
+        left[drop] -= 1
 
 
 def _covariance(away: np.ndarray, along: np.ndarray, across: np.ndarray) -> np.ndarray:

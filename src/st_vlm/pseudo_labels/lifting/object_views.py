@@ -13,6 +13,11 @@ import numpy as np
 # Of the pixels of an eroded mask, sorted by depth, so many are left out at either end.
 TRIMMED_SHARE = 0.1
 LEAST_PIXELS = 12
+# Of a mask's pixels so many, as near to each other in depth as any, show the object itself. Where some that are nearer
+# lie nearly as close together, they do: what a mask shows too much of lies behind.
+CORE_SHARE, CORE_TOLERANCE = 0.2, 2.0
+# What belongs to the object lies at most its own reach from there, and this share of the depth for noise.
+REACH_NOISE = 0.03
 # A neighbouring surface that is nearer by this share hides part of the object.
 NEARER_SHARE = 0.08
 # An object of whose border a nearer surface takes more has lost its middle, and beyond the second number all shape.
@@ -50,13 +55,17 @@ class ObjectViews:
         return self.usable & ~self.cut & (self.hidden <= WHOLE_UP_TO)
 
 
-def view_objects(labels: np.ndarray, depth: np.ndarray, objects: int, erosion: int = 1) -> ObjectViews:
+def view_objects(
+    labels: np.ndarray, depth: np.ndarray, objects: int, reach: np.ndarray | None = None, erosion: int = 1
+) -> ObjectViews:
     """Measure N objects in T frames.
 
     Args:
         labels: (T, H, W) int, which object a pixel shows, -1 for none.
         depth: (T, H, W) metres along the camera's z axis; not finite where it is not known.
         objects: N.
+        reach: (N,) metres from the core of an object's visible surface within which all of it lies; None takes every
+            pixel of a mask for the object.
         erosion: Pixels to take off each mask's border, where depth maps run from one surface into the next. Masks that
             would vanish keep what they have.
     """
@@ -69,7 +78,11 @@ def view_objects(labels: np.ndarray, depth: np.ndarray, objects: int, erosion: i
     # A mask so small that erosion leaves little of it is taken whole.
     left = np.bincount(keys[inner], minlength=objects * count)
     metres = depth[frames, rows, columns]
-    used = (inner | (left[keys] < LEAST_PIXELS)) & np.isfinite(metres) & (metres > 0)
+    known = np.isfinite(metres) & (metres > 0)
+    if reach is not None:
+        known[known] = _within_reach(keys[known], metres[known], objects * count, np.repeat(reach, count))
+        boxes = _boxes(keys[known], rows[known], columns[known], objects * count).reshape(objects, count, 4)
+    used = (inner | (left[keys] < LEAST_PIXELS)) & known
     middle, sigma, pixels = _medians(keys[used], metres[used], columns[used], rows[used], objects * count)
     cut = (
         (boxes[..., 0] <= 0) | (boxes[..., 1] <= 0) | (boxes[..., 2] >= width) | (boxes[..., 3] >= height)
@@ -107,6 +120,29 @@ def _interior(labels: np.ndarray, steps: int) -> np.ndarray:
                 here[axis], there[axis] = side, other
                 inner[tuple(here)] &= labels[tuple(here)] == labels[tuple(there)]
     return inner
+
+
+def _within_reach(keys: np.ndarray, depth: np.ndarray, size: int, reach: np.ndarray) -> np.ndarray:
+    """(P,) bool: pixels at about the depth at which their object shows most of itself (the shorth of Andrews 1972)."""
+    order = np.lexsort((depth, keys))
+    keys_sorted, logs = keys[order], np.log(depth[order])
+    counts = np.bincount(keys, minlength=size)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    core = np.maximum((CORE_SHARE * counts).astype(int), 1)
+    end = np.arange(len(logs)) + core[keys_sorted]
+    inside = end < (starts + counts)[keys_sorted]
+    width = np.where(inside, logs[np.minimum(end, len(logs) - 1)] - logs, np.inf)
+    narrowest = np.full(size, np.inf)
+    np.minimum.at(narrowest, keys_sorted, width)
+    # The first of them is the nearest.
+    fits = np.flatnonzero(width <= CORE_TOLERANCE * narrowest[keys_sorted] + 0.01)
+    first = np.full(size, len(logs))
+    np.minimum.at(first, keys_sorted[fits], fits)
+    found = first < len(logs)
+    middle = np.full(size, np.nan)
+    middle[found] = np.exp(logs[np.minimum(first[found] + core[found] // 2, len(logs) - 1)])
+    with np.errstate(invalid="ignore"):
+        return ~(np.abs(depth - middle[keys]) > reach[keys] + REACH_NOISE * depth)
 
 
 def _medians(keys: np.ndarray, depth: np.ndarray, columns: np.ndarray, rows: np.ndarray, size: int):

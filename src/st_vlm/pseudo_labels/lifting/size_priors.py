@@ -5,6 +5,7 @@ Means of passenger traffic and people as published with the annotated driving se
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from st_vlm.recordings.categories import is_person, noun
@@ -27,6 +28,11 @@ class SizePrior:
     acceleration: float
     hardest: float
     fastest: float
+
+    @property
+    def reach(self) -> float:
+        """Metres within which all that is visible lies of the densest part of what is visible."""
+        return (1 + 2 * self.spread) * math.hypot(self.length, self.width)
 
 
 _PERSON = SizePrior(0.6, 0.6, 1.72, 0.08, acceleration=0.8, hardest=6.0, fastest=11.0)
