@@ -30,15 +30,15 @@ class Cause:
 
     Attributes:
         name: The part that was exact; `all of them` leaves what lifting and smoothing do by themselves.
-        distance_mre_moving: With the true part in place.
+        distance_mre_moving: With the true part in place; None where nothing moves far enough.
     """
 
     name: str
-    distance_mre_moving: float
+    distance_mre_moving: float | None
 
-    def as_row(self) -> dict[str, str | float]:
+    def as_row(self) -> dict[str, str | float | None]:
         """For a table."""
-        return {"cause": self.name, "distance_mre": round(self.distance_mre_moving, 4)}
+        return {"cause": self.name, "distance_mre": self.distance_mre_moving}
 
 
 def evaluate_clip(clip: TrueClip, noise: Noise, seed: tuple[int, ...]) -> list[Comparison]:
@@ -68,4 +68,5 @@ def causes(clips: Iterable[TrueClip], noise: Noise, seed: int) -> Iterator[Cause
     for name, variant in {**variants, "all of them": Noise()}.items():
         found = [c for k, clip in enumerate(clips) for c in evaluate_clip(clip, variant, (seed, k))]
         moving = [c for c in found if c.moves and c.true_m > MOVING_OVER_M]
-        yield Cause(name, float(np.mean(distance_errors(moving, count_unanswered=False))))
+        errors = distance_errors(moving, count_unanswered=False)
+        yield Cause(name, round(float(np.mean(errors)), 4) if errors else None)

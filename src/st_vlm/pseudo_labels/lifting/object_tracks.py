@@ -12,9 +12,6 @@ from st_vlm.kinematics.resampling import MAX_GAP_S
 from st_vlm.pseudo_labels.lifting.object_places import MeasuredPlaces, smooth_each
 from st_vlm.pseudo_labels.lifting.size_priors import SizePrior
 
-LEAST_VIEWS = 4
-LEAST_SECONDS = 2.0
-
 
 @dataclass(frozen=True, eq=False)
 class ObjectTracks:
@@ -49,7 +46,6 @@ def track_objects(
     measured: MeasuredPlaces,
     priors: list[SizePrior],
     people: np.ndarray,
-    slack_m: float = 0.0,
     seed: int = 0,
 ) -> ObjectTracks:
     """Smooth N objects and decide which of them stand.
@@ -59,7 +55,6 @@ def track_objects(
         measured: From `measure_places`.
         priors: N, of the objects' classes.
         people: (N,) bool, for the limits of the static test.
-        slack_m: Of the camera's poses, which widens the static test.
         seed: Of the draws.
     """
     acceleration = np.array([prior.acceleration for prior in priors])
@@ -79,7 +74,7 @@ def track_objects(
         misfit[k] = _misfit(measured.places[k], smoothed.places[k], measured.covariances[k])
         off = others[:, k, run] - smoothed.places[k, run]
         sigma[k] = np.sqrt(((off - off.mean(axis=1, keepdims=True)) ** 2).sum(axis=-1).mean() / 2)
-        state = static_test(times_s[run], smoothed.places[k, run], bool(people[k]), slack_m, float(sigma[k]))
+        state = static_test(times_s[run], smoothed.places[k, run], bool(people[k]), sigma_m=float(sigma[k]))
         states.append(state)
         if state is Moving.STATIC:
             places[k] = np.nanmean(np.where(known[k][:, None], smoothed.places[k], np.nan), axis=0)

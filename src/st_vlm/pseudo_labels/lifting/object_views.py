@@ -32,7 +32,7 @@ class ObjectViews:
         pixels: (N, T, 2) mean column and row of its visible surface.
         depth: (N, T) metres along the camera's z axis, the trimmed median over the surface.
         depth_sigma: (N, T) metres, of that median, from the scatter of the pixels alone.
-        boxes: (N, T, 4) x1, y1, x2, y2 in pixels, of the whole mask; also where the view is not good.
+        boxes: (N, T, 4) x1, y1, x2, y2 in pixels around what shows the object; also where the view is not usable.
         cut: (N, T) bool, whether the image's border cuts the object.
         hidden: (N, T) share of its border along which something nearer stands.
     """

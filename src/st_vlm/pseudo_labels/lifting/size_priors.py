@@ -17,8 +17,6 @@ class SizePrior:
 
     Attributes:
         acceleration: What `kinematics.smoothing.smooth` takes, in m/s^2 per sqrt(Hz).
-        hardest: m/s^2, above which an acceleration over a second is a mistake.
-        fastest: m/s.
     """
 
     length: float
@@ -26,8 +24,6 @@ class SizePrior:
     height: float
     spread: float
     acceleration: float
-    hardest: float
-    fastest: float
 
     @property
     def reach(self) -> float:
@@ -35,18 +31,18 @@ class SizePrior:
         return (1 + 2 * self.spread) * math.hypot(self.length, self.width)
 
 
-_PERSON = SizePrior(0.6, 0.6, 1.72, 0.08, acceleration=0.8, hardest=6.0, fastest=11.0)
-_VEHICLE = SizePrior(4.6, 1.9, 1.6, 0.2, acceleration=1.2, hardest=9.0, fastest=60.0)
-_THING = SizePrior(1.0, 1.0, 1.0, 0.5, acceleration=1.2, hardest=9.0, fastest=60.0)
+_PERSON = SizePrior(0.6, 0.6, 1.72, 0.08, acceleration=0.8)
+_VEHICLE = SizePrior(4.6, 1.9, 1.6, 0.2, acceleration=1.2)
+_THING = SizePrior(1.0, 1.0, 1.0, 0.5, acceleration=1.2)
 _PRIORS = {
-    "car": SizePrior(4.5, 1.9, 1.6, 0.1, acceleration=1.2, hardest=9.0, fastest=60.0),
-    "truck": SizePrior(7.5, 2.5, 3.0, 0.25, acceleration=1.0, hardest=8.0, fastest=45.0),
-    "bus": SizePrior(11.0, 2.9, 3.4, 0.15, acceleration=1.0, hardest=8.0, fastest=40.0),
-    "trailer": SizePrior(12.0, 2.9, 3.8, 0.25, acceleration=1.0, hardest=8.0, fastest=45.0),
-    "bicycle": SizePrior(1.75, 0.6, 1.6, 0.1, acceleration=1.0, hardest=6.0, fastest=20.0),
-    "motorcycle": SizePrior(2.1, 0.8, 1.6, 0.12, acceleration=1.2, hardest=10.0, fastest=70.0),
-    "toy car": SizePrior(0.4, 0.2, 0.17, 0.25, acceleration=1.0, hardest=9.0, fastest=12.0),
-    "toy truck": SizePrior(0.55, 0.25, 0.28, 0.25, acceleration=1.0, hardest=9.0, fastest=12.0),
+    "car": SizePrior(4.5, 1.9, 1.6, 0.1, acceleration=1.2),
+    "truck": SizePrior(7.5, 2.5, 3.0, 0.25, acceleration=1.0),
+    "bus": SizePrior(11.0, 2.9, 3.4, 0.15, acceleration=1.0),
+    "trailer": SizePrior(12.0, 2.9, 3.8, 0.25, acceleration=1.0),
+    "bicycle": SizePrior(1.75, 0.6, 1.6, 0.1, acceleration=1.0),
+    "motorcycle": SizePrior(2.1, 0.8, 1.6, 0.12, acceleration=1.2),
+    "toy car": SizePrior(0.4, 0.2, 0.17, 0.25, acceleration=1.0),
+    "toy truck": SizePrior(0.55, 0.25, 0.28, 0.25, acceleration=1.0),
     "vehicle": _VEHICLE,
 }
 for _alike, _known in (("cyclist", "bicycle"), ("motorcyclist", "motorcycle"), ("motorbike", "motorcycle")):
