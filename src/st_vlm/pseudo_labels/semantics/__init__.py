@@ -1,0 +1,1 @@
+"""Which objects a clip shows: backends that find, outline and follow them."""
