@@ -26,6 +26,7 @@ class Clip:
         licence: Of the video, as its owner states it.
         intrinsics: Row-major 3x3 pinhole matrix for `size`, where it is known.
         camera_height: Metres above the ground, where it is known.
+        split: `train`, `validation` or `test` where the videos' own layout says so.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Clip:
     licence: str = "unknown"
     intrinsics: tuple[float, ...] | None = None
     camera_height: float | None = None
+    split: str | None = None
 
     @property
     def times_s(self) -> np.ndarray:
