@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from made_videos import lay_down, write_frames
 from native_layouts.ego_exo4d import (
     TAKE,
     ego_exo4d_tables,
@@ -157,3 +158,13 @@ def test_what_is_dropped_is_closed_at_once(tmp_path):
             assert open_files() == before
     finally:
         gc.enable()
+
+
+def test_a_video_stored_lying_is_read_as_it_is_shown(tmp_path):
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32] = 255, 0, 0
+    path = lay_down(write_frames(tmp_path / "phone.mp4", [picture] * 6, np.arange(6) / 5), (64, 48))
+    frames = VideoFrames(path)
+    assert frames.size == (48, 64)
+    # Turned clockwise, what was on the left is on top.
+    assert np.abs(frames.read(3).astype(int) - np.rot90(picture, -1)).mean() < 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Clip:
         first, last: Numbers of the first and last frame of the stretch, for those who look at more frames than T.
         domain: As `Recording.domain`.
         licence: Of the video, as its owner states it.
+        split: `train`, `validation` or `test`, where the videos' layout tells it.
         intrinsics: Row-major 3x3 pinhole matrix for `size`, where it is known.
         camera_height: Metres above the ground, where it is known.
         split: `train`, `validation` or `test` where the videos' own layout says so.
@@ -38,6 +40,7 @@ class Clip:
     last: int
     domain: str = "general"
     licence: str = "unknown"
+    split: Literal["train", "validation", "test"] | None = None
     intrinsics: tuple[float, ...] | None = None
     camera_height: float | None = None
     split: str | None = None

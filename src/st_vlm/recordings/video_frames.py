@@ -43,11 +43,11 @@ class VideoFrames:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, as stored."""
+        """Width and height in pixels, as players show it."""
         return self._info.size
 
     def read(self, number: int) -> np.ndarray:
-        """Frame `number` as (H, W, 3) uint8 RGB.
+        """Frame `number` as (H, W, 3) uint8 RGB, turned as the file says.
 
         Raises:
             InputError: There is no such frame, it does not decode, or the file is gone.
@@ -57,7 +57,7 @@ class VideoFrames:
         if number != self._number:
             try:
                 frame = self._decode(number)
-                image = frame.to_ndarray(format="rgb24")
+                image = self._info.turned(frame.to_ndarray(format="rgb24"))
             except (av.FFmpegError, OSError) as error:
                 self.close()
                 reason = getattr(error, "strerror", None) or error
