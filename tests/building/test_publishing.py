@@ -146,7 +146,10 @@ def test_the_card_of_a_folder_without_balance_has_no_such_section(built, tmp_pat
 
 
 def test_licences_are_named_as_the_hub_names_them():
-    assert {source_class(name).card.licence for name in SOURCE_NAMES} - set(HUB_LICENCES) == {"Ego-Exo4D License"}
+    assert {source_class(name).card.licence for name in SOURCE_NAMES} - set(HUB_LICENCES) == {
+        "Ego-Exo4D License",
+        "unknown",
+    }
     assert licence_fields(["CC-BY-NC-SA-4.0"]) == {"license": "cc-by-nc-sa-4.0"}
     assert licence_fields(["CC0-1.0", "Own Terms"]) == {"license": ["cc0-1.0", "other"], "license_name": "own-terms"}
     assert size_category(0) == "n<1K"

@@ -14,7 +14,7 @@ import shutil
 import socket
 from collections import Counter, OrderedDict
 from collections.abc import Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from st_vlm.building.settings import DROPPED_FILE
 from st_vlm.errors import InputError
 from st_vlm.questions.asking import ALL_CANDIDATES
 from st_vlm.questions.clips import Clip, cut_clips
+from st_vlm.questions.expected_error import expected_errors
 from st_vlm.questions.rows import ROW_SCHEMA, clip_columns, clip_timestamps, question_columns, to_table
 from st_vlm.questions.selection import Ask, Asked, ask_of, without_repeats
 from st_vlm.recordings import Recording
@@ -78,12 +79,14 @@ class Interview:
         asked: Every question that could be asked, without repeats; those on one clip stand together.
         drops: What was left out and why.
         seed: From which clips, marks and words were drawn.
+        expected_errors: Of each question's answer; empty where tracks are annotated.
     """
 
     recording: Recording
     asked: tuple[Asked, ...]
     drops: tuple[Drop, ...]
     seed: int
+    expected_errors: tuple[float, ...] = ()
 
     @cached_property
     def clips(self) -> tuple[Clip, ...]:
@@ -104,6 +107,8 @@ class Interview:
             number = numbers[clip.id, candidate.task]
             numbers[clip.id, candidate.task] += 1
             rows.append(question_columns(clip, candidate, number, self.seed) | shared[clip.id])
+        for row, error in zip(rows, self.expected_errors, strict=False):
+            row["quality"] = row["quality"] | {"expected_error": round(error, 4)}
         return rows
 
     def reversed_winners(self) -> list[bool]:
@@ -127,7 +132,31 @@ def interview(recording: Recording, seed: int, tasks: Sequence[str]) -> Intervie
     for clip in (clips[k] for k in rng.permutation(len(clips))):
         for task in tasks:
             asked.extend(Asked(clip, candidate) for candidate in ALL_CANDIDATES[task](clip, rng))
-    return Interview(recording, tuple(without_repeats(asked)), (*quality.drops, *drops), seed)
+    found = Interview(recording, tuple(without_repeats(asked)), (*quality.drops, *drops), seed)
+    return found if recording.error_bound is None else _sure_enough(found)
+
+
+def _sure_enough(found: Interview) -> Interview:
+    """The questions whose answers are expected to be right to within the recording's bound."""
+    rows = found.rows()
+    errors = expected_errors(rows, [one.candidate.answer for one in found.asked], found.recording)
+    kept = [k for k, error in enumerate(errors) if error <= found.recording.error_bound]
+    doubtful = [
+        Drop(
+            "doubtful",
+            track.id,
+            track.category,
+            one.clip.start_ns + round(one.candidate.start_s * 1e9),
+            one.clip.start_ns + round(one.candidate.end_s * 1e9),
+            f"{one.candidate.task}: {100 * error:.0f} %",
+        )
+        for one, error in zip(found.asked, errors, strict=True)
+        if error > found.recording.error_bound
+        for track in [one.clip.objects[k].track for k in one.candidate.objects[:1]]
+    ]
+    asked = tuple(found.asked[k] for k in kept)
+    drops = (*found.drops, *doubtful)
+    return replace(found, asked=asked, drops=drops, expected_errors=tuple(errors[k] for k in kept))
 
 
 def write_shard(

@@ -92,7 +92,7 @@ ROW_SCHEMA = pa.schema(
         ),
         ("reasoning", REASONING_TYPE),
         ("phrasing", pa.struct([("question", _STRING), ("answer", _STRING)])),
-        ("quality", pa.struct([("expected_error", _FLOAT)])),
+        ("quality", pa.struct([("expected_error", _FLOAT), ("labelled_by", _STRING)])),
         ("source_frames", pa.list_(_STRING)),
         ("licence", _STRING),
     ]
@@ -137,7 +137,7 @@ def clip_columns(clip: Clip, video_size: tuple[int, int]) -> dict:
             "height": camera_height(clip, poses),
             "poses": poses.tolist(),
         },
-        "quality": {"expected_error": None},
+        "quality": {"expected_error": None, "labelled_by": recording.labelled_by or None},
         "source_frames": [paths[k] for k in clip.frames] if paths else [],
         "licence": recording.licence,
     }

@@ -15,20 +15,17 @@ from st_vlm.kinematics.projection import project_boxes
 from st_vlm.kinematics.resampling import (
     MAX_GAP_S,
     STEP_S,
-    positions_at,
     rotations_between,
     runs_without_gaps,
-    steps_at,
 )
-from st_vlm.kinematics.visibility import judge
-from st_vlm.recordings import Recording, Track
+from st_vlm.kinematics.visibility import LEAST_HEIGHT, Sight, judge
+from st_vlm.questions.placing import HOLD_NS, lives_of, place
+from st_vlm.recordings import Recording
 from st_vlm.recordings.quality import Quality, assess
 
 LEAST_SPAN_S = 2.0
 LEAST_SHARE_SEEN = 0.8
 ENDS_WITHIN_S = 1.0
-# Image and annotation clocks differ by tens of milliseconds, so the first image may precede the first box.
-HOLD_NS = 100_000_000
 # Frames jitter about the grid, so a gap of two steps may be a little over a second.
 _MOST_HIDDEN_S = MAX_GAP_S + 0.2
 # Projected at once: enough to be fast, few enough to fit the processor's cache.
@@ -128,8 +125,8 @@ def look(recording: Recording, quality: Quality | None = None) -> Sightings:
     frames = grid_frames(recording.frames.times_ns)
     times = recording.frames.times_ns[frames]
     tracks = recording.tracks
-    lives = tuple(_lives(track, stretches) for track, stretches in zip(tracks, quality.stretches, strict=True))
-    placed = [_place(track, life, times) for track, life in zip(tracks, lives, strict=True)]
+    lives = tuple(lives_of(track, stretches) for track, stretches in zip(tracks, quality.stretches, strict=True))
+    placed = [place(track, life, times) for track, life in zip(tracks, lives, strict=True)]
     boxes = np.full((len(tracks), len(frames), 4), np.nan)
     failed = np.zeros((len(tracks), len(frames), 3), bool)
     # Exact in simulation; annotators' visibility levels are too coarse to overrule boxes and points.
@@ -159,12 +156,35 @@ def look(recording: Recording, quality: Quality | None = None) -> Sightings:
             of("visibility") if exact else None,
             grid - some.start,
         )
+        shown, sight = _as_found(of("image_boxes"), of("found_in_image"), projected.clipped, sight, recording)
         trusted = of("stretch") >= 0
         seen = sight.visible & trusted
-        boxes[present[seen], grid[seen]] = projected.clipped[seen]
+        boxes[present[seen], grid[seen]] = shown[seen]
         failed[present, grid] = np.stack([sight.small, sight.truncated, sight.occluded], axis=-1) & trusted[:, None]
     stretch = np.array([at.stretch for at in placed]).reshape(len(tracks), len(frames))
     return Sightings(frames, times, boxes, failed, stretch, lives)
+
+
+def _as_found(boxes: np.ndarray, found: np.ndarray, projected: np.ndarray, sight: Sight, recording: Recording):
+    """Boxes and sight of P objects, some of which were found in the image: they are where and when it showed them.
+
+    Args:
+        boxes: (P, 4) in the image; NaN where it did not show the object.
+        found: (P,) bool, whether the object is one that was found in the image.
+        projected: (P, 4) boxes of the others.
+        sight: Of all of them, by projection.
+        recording: Whose camera it is.
+    """
+    if not found.any():
+        return projected, sight
+    shown = np.isfinite(boxes).all(axis=-1)
+    with np.errstate(invalid="ignore"):
+        small = boxes[:, 3] - boxes[:, 1] < LEAST_HEIGHT * recording.camera.size[1]
+    # Known in between, and not shown: hidden.
+    own = Sight(np.ones_like(shown), shown & small, np.zeros_like(shown), ~shown)
+    return np.where(found[:, None], boxes, projected), Sight(
+        *(np.where(found, getattr(own, f.name), getattr(sight, f.name)) for f in fields(Sight))
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,59 +273,3 @@ def _batches(counts: np.ndarray) -> list[slice]:
     starts = np.flatnonzero(np.diff(numbers, prepend=-1))
     batches = [slice(int(a), int(b)) for a, b in zip(starts, [*starts[1:], len(counts)], strict=True)]
     return [batch for batch in batches if counts[batch].any()]
-
-
-@dataclass(frozen=True, eq=False)
-class _Placed:
-    """A track at the times of G frames: whether it is annotated, its trusted stretch (-1 where none), where it is.
-
-    Its rotation is a share of the way from that of the box before to that of the box after.
-
-    NaN where a source tells nothing.
-    """
-
-    annotated: np.ndarray
-    stretch: np.ndarray
-    centres: np.ndarray
-    sizes: np.ndarray
-    rotations_before: np.ndarray
-    rotations_after: np.ndarray
-    rotation_shares: np.ndarray
-    lidar_points: np.ndarray
-    visibility: np.ndarray
-
-
-def _lives(track: Track, stretches: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """(S, 2) first and last time of each stretch."""
-    return track.times_ns[np.array(stretches, int).reshape(-1, 2)]
-
-
-def _place(track: Track, lives: np.ndarray, times_ns: np.ndarray) -> _Placed:
-    known = track.times_ns
-    stretch = np.full(len(times_ns), -1)
-    at = times_ns
-    if len(lives):
-        # The nearest stretch; just outside it the object is held at its end, not drawn on the way to the next.
-        inside = np.clip(times_ns, lives[:, :1], lives[:, 1:])
-        away = np.abs(inside - times_ns)
-        nearest = away.argmin(axis=0)
-        columns = np.arange(len(times_ns))
-        stretch = np.where(away[nearest, columns] <= HOLD_NS, nearest, -1)
-        at = np.where(stretch >= 0, inside[nearest, columns], times_ns)
-    after = np.clip(np.searchsorted(known, at), 0, len(known) - 1)
-    before = np.maximum(after - 1, 0)
-    box = np.where(np.abs(known[before] - at) <= np.abs(known[after] - at), before, after)
-    between = (at >= known[0]) & (at <= known[-1]) & (known[after] - known[before] <= round(MAX_GAP_S * 1e9))
-    unknown = np.full(len(at), np.nan)
-    step, share = steps_at(known, at) if len(known) > 1 else (np.zeros(len(at), int), np.zeros(len(at)))
-    return _Placed(
-        annotated=(stretch >= 0) | between | (np.abs(known[box] - at) <= HOLD_NS),
-        stretch=stretch,
-        centres=positions_at(known, track.centres, at),
-        sizes=track.sizes[box],
-        rotations_before=track.rotations[step],
-        rotations_after=track.rotations[np.minimum(step + 1, len(known) - 1)],
-        rotation_shares=share,
-        lidar_points=unknown if track.lidar_points is None else track.lidar_points[box],
-        visibility=unknown if track.visibility is None else track.visibility[box],
-    )

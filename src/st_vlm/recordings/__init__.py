@@ -19,6 +19,7 @@ _SOURCES = {
     "kitti": "st_vlm.recordings.kitti:Kitti",
     "nuplan": "st_vlm.recordings.nuplan:NuPlan",
     "nuscenes": "st_vlm.recordings.nuscenes:NuScenes",
+    "pseudo": "st_vlm.pseudo_labels.source:PseudoLabelled",
     "simulated": "st_vlm.recordings.simulated:Simulated",
 }
 SOURCE_NAMES = tuple(sorted(_SOURCES))

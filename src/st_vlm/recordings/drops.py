@@ -21,6 +21,7 @@ SPAN_RULES = {
     "short": "it is seen for less than two seconds on end",
     "undecided": "it neither clearly moves nor clearly stands",
     "not_asked": "nobody asks about the motion of such a thing",
+    "doubtful": "the answer is expected to be too far off",
 }
 RULES = {**TRACK_RULES, **SPAN_RULES}
 
@@ -49,6 +50,7 @@ class Drop:
         "short",
         "undecided",
         "not_asked",
+        "doubtful",
     ]
     track_id: str
     category: str

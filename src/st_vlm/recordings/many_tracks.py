@@ -54,6 +54,8 @@ def tracks_of_boxes(
             "lidar_points": None if lidar_points is None else lidar_points[own],
             "visibility": None if visibility is None else visibility[own],
             "centre_sigma": None,
+            "image_boxes": None,
+            "centre_draws": None,
         }
         if good:
             track = object.__new__(Track)

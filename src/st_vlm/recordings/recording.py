@@ -40,6 +40,10 @@ class Track:
         lidar_points: (N,) int, points inside each box, or None where the source does not count them.
         visibility: (N,) float, visible share of the object 0-1 as annotated (NaN where unknown), or None.
         centre_sigma: (N,) float, standard deviation of the centre in metres, or None for trusted annotations.
+        image_boxes: (N, 4) x1, y1, x2, y2 in pixels of the recording's camera where the object was seen in its image,
+            NaN where it was not; None where boxes are found by projection.
+        centre_draws: (S, N, 3) other centres that are as likely, for the uncertainty of whatever is measured of the
+            track; None for trusted annotations.
 
     Raises:
         InputError: Wrong shapes, no box, numbers that are not finite (or metres beyond reason), sizes that are not
@@ -55,6 +59,8 @@ class Track:
     lidar_points: np.ndarray | None = None
     visibility: np.ndarray | None = None
     centre_sigma: np.ndarray | None = None
+    image_boxes: np.ndarray | None = None
+    centre_draws: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -156,6 +162,9 @@ class Recording:
         pose_slack: Allowance for drifting ego poses, as a share of the ego path (0 for trusted poses, 0.05 for
             visual odometry). It widens the static test (DEFINITIONS, "Tracks and motion").
         ego_times_ns, ego_centres: (P,) and (P, 3) path of the recording platform in the world, where known.
+        error_bound: Questions whose answer is expected to be farther off, by the tracks' `centre_draws`, are not
+            asked; None: all are.
+        labelled_by: The models that made pseudo tracks, each with the licence of its weights; else empty.
     """
 
     id: str
@@ -170,6 +179,8 @@ class Recording:
     pose_slack: float = 0.0
     ego_times_ns: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     ego_centres: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
+    error_bound: float | None = None
+    labelled_by: str = ""
 
     def __post_init__(self) -> None:
         if (self.camera is None) != (self.frames is None):

@@ -1,0 +1,44 @@
+"""A folder as `st-vlm pseudo-label` leaves it, made from simulated recordings."""
+
+from __future__ import annotations
+
+import pytest
+from pseudo_labels.simulated_clips import clip_of, geometry_of, segments_of, simulated_clips, write_clip_video
+
+from st_vlm.pseudo_labels.clip_geometry import write_geometry
+from st_vlm.pseudo_labels.files import (
+    CLIP_FILE,
+    CLIPS,
+    GEOMETRY_FILE,
+    RUN_FILE,
+    SEGMENTS_FILE,
+    TRACKS_FILE,
+    write_json,
+)
+from st_vlm.pseudo_labels.lift_stage import lift
+from st_vlm.pseudo_labels.lifted_tracks import write_tracks
+from st_vlm.pseudo_labels.segments import write_segments
+
+
+@pytest.fixture(scope="session")
+def simulated_truth():
+    return simulated_clips(2)
+
+
+@pytest.fixture(scope="session")
+def lifted_run(tmp_path_factory, simulated_truth):
+    """OUT with two lifted clips, and their videos in OUT/videos."""
+    out = tmp_path_factory.mktemp("pseudo")
+    for truth in simulated_truth:
+        video = f"{truth.recording.id}.mp4"
+        write_clip_video(truth, out / "videos" / video)
+        clip = clip_of(truth, video)
+        folder = out / CLIPS / clip.id
+        folder.mkdir(parents=True)
+        clip.write(folder / CLIP_FILE)
+        segments, geometry = segments_of(truth), geometry_of(truth, "bar")
+        write_segments(segments, folder / SEGMENTS_FILE)
+        write_geometry(geometry, folder / GEOMETRY_FILE)
+        write_tracks(lift(clip, segments, geometry), folder / TRACKS_FILE)
+    write_json(out / RUN_FILE, {"videos": str(out / "videos")})
+    return out
