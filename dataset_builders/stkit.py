@@ -27,12 +27,15 @@ from st_vlm.building.settings import BALANCE_FILE, BUILD_FILE, METADATA_FILE, SP
 from st_vlm.building.streaming import stream_rows
 from st_vlm.errors import InputError
 from st_vlm.evaluation.baselines import above_goal
+from st_vlm.pseudo_labels.files import QUESTIONS
 from st_vlm.questions.forms import TASKS
 from st_vlm.questions.rows import ROW_SCHEMA
 from st_vlm.recordings import source_names
 
 logger = logging.getLogger(__name__)
 
+# Of a folder of pseudo-labels: with one of these its clips are asked about anew.
+_ASKED_ANEW = {"seed", "tasks", "balance", "video", "source_options"}
 _DESCRIPTION = "Questions about how far, how fast and which way marked objects of a video move, with exact answers."
 
 
@@ -41,7 +44,8 @@ class STKitConfig(datasets.BuilderConfig):
     """One source.
 
     Attributes:
-        data_dir: The source's recordings, or a folder that `st-vlm build` wrote. `simulated` needs none.
+        data_dir: The source's recordings, or a folder that `st-vlm build` wrote. `simulated` needs none; `pseudo`
+            takes what `st-vlm pseudo-label` wrote.
         seed: Of the build (and of the scenes of `simulated`).
         num_recordings: How many scenes `simulated` makes; None: the source's default.
         cameras: Name or names of the cameras to use; None: all that have images.
@@ -94,6 +98,8 @@ class STKit(datasets.GeneratorBasedBuilder):
     def __init__(self, *args, data_dir: str | None = None, hash: str | None = None, **kwargs) -> None:
         # What names the cache's folder must change with the code, the folder meant, and the content of a built folder.
         data_dir = None if data_dir is None else os.path.abspath(os.path.expanduser(data_dir))
+        if kwargs.get("config_name") == "pseudo" and data_dir is not None and not _ASKED_ANEW & set(kwargs):
+            data_dir = _questions_of(data_dir)
         kwargs["data_files"] = None if data_dir is None else _built_files(Path(data_dir))
         super().__init__(*args, data_dir=data_dir, hash=hash or code_hash(), **kwargs)
 
@@ -193,6 +199,12 @@ class STKit(datasets.GeneratorBasedBuilder):
                 f"{folder} is built already, so seed, cameras, tasks, num_recordings, balance, video and "
                 "source_options change nothing there. Leave them out, or give the folder of the recordings."
             )
+
+
+def _questions_of(data_dir: str) -> str:
+    """The questions that `st-vlm pseudo-label` built within its folder, where it did."""
+    questions = Path(data_dir) / QUESTIONS
+    return str(questions) if (questions / BUILD_FILE).is_file() else data_dir
 
 
 def _names(given: str | Iterable[str]) -> tuple[str, ...]:

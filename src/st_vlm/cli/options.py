@@ -36,17 +36,22 @@ def simulated_options(source: str, num_recordings: int | None, seed: int) -> dic
     return {}
 
 
-def source_options(given: list[str] | None) -> dict:
-    """`NAME=VALUE` pairs; a value is read as YAML, so that numbers, lists and true are what they look like."""
+def source_options(given: list[str] | None, option: str = "--option") -> dict:
+    """`NAME=VALUE` pairs; a value is read as YAML, so that numbers, lists and true are what they look like.
+
+    Args:
+        given: The pairs.
+        option: How the option that takes them is called.
+    """
     import yaml
 
     options = {}
     for pair in given or ():
         name, equals, text = pair.partition("=")
-        if not equals or not name.isidentifier() or name in ("source", "path"):
-            raise typer.BadParameter(f"--option takes NAME=VALUE, not {pair!r}.")
+        if not equals or not name.isidentifier() or (option == "--option" and name in ("source", "path")):
+            raise typer.BadParameter(f"{option} takes NAME=VALUE, not {pair!r}.")
         try:
             options[name] = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise typer.BadParameter(f"the value of --option {pair!r} cannot be read.") from None
+            raise typer.BadParameter(f"the value of {option} {pair!r} cannot be read.") from None
     return options

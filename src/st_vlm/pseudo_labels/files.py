@@ -21,9 +21,11 @@ from pathlib import Path
 from st_vlm.errors import InputError
 
 RUN_FILE = "run.json"
+PROBED = "probed"
 CLIPS = "clips"
 CLIP_FILE = "clip.json"
 SEGMENTS_FILE = "segments.parquet"
+CHECK_FILE = "check.json"
 GEOMETRY_FILE = "geometry.npz"
 TRACKS_FILE = "tracks.parquet"
 FAILED_FILE = "failed.json"

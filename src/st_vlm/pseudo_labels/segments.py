@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -87,6 +87,14 @@ class Segments:
                     mask = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
                 result[frame][mask] = k
         return result
+
+    def without(self, refused: Set[int]) -> Segments:
+        """The same objects under the same numbers, those of some numbers never seen."""
+        gone = sorted(k for k in refused if k < len(self))
+        boxes, scores = self.boxes.copy(), self.scores.copy()
+        boxes[gone], scores[gone] = np.nan, np.nan
+        masks = {(k, t): mask for (k, t), mask in self.masks.items() if k not in refused}
+        return replace(self, boxes=boxes, scores=scores, masks=masks)
 
     def only(self, kept: np.ndarray) -> Segments:
         """Some of the objects: (N,) bool."""

@@ -1,0 +1,102 @@
+"""`st-vlm pseudo-label VIDEOS --out DIR`: videos without 3D labels become questions whose error is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from st_vlm.cli.output import counted, print_table, say
+from st_vlm.errors import InputError
+from st_vlm.pseudo_labels.files import QUESTIONS
+from st_vlm.pseudo_labels.pipeline import RunReport, run_pipeline
+from st_vlm.pseudo_labels.quality_table import DROPPED, KEPT, UNFINISHED, summary
+from st_vlm.pseudo_labels.run_settings import STAGES, RunSettings
+
+_COLUMNS = ("clip", "status", "seconds", "objects", "kept", "residual", "scale_sigma", "sigma_m", "why")
+
+
+def run(
+    settings: RunSettings,
+    out: Path,
+    from_stage: str | None,
+    until: str | None,
+    num_proc: int,
+    form: Literal["table", "json"],
+) -> int:
+    """Run the pipeline and print its quality table.
+
+    Returns the exit code: 0, 1 where some clips or videos gave nothing, 2 where none was kept, 130 by Ctrl-C.
+
+    Raises:
+        InputError: As `run_pipeline`.
+    """
+    if until is not None and until not in STAGES:
+        raise InputError(f"There is no stage {until!r}. Choose one of {', '.join(STAGES)}.")
+    try:
+        report = run_pipeline(settings, out, from_stage, until, num_proc=num_proc)
+    except KeyboardInterrupt:
+        say("st-vlm: interrupted. What is done is kept: run the same command again to go on.")
+        return 130
+    if form == "json":
+        print(json.dumps(_facts(report, out), indent=2))
+    else:
+        rows = [_row(line) for line in report.lines]
+        print_table(_COLUMNS, rows)
+    _tell(report, out, until)
+    counts = summary(report.lines)
+    dropped = any(line.status == DROPPED for line in report.lines)
+    if until not in (None, "questions"):
+        return 1 if dropped else 0
+    return 2 if not counts[KEPT] or report.built is None else 1 if dropped else 0
+
+
+def matrix_of(intrinsics: str | None) -> tuple[float, ...] | None:
+    """The nine numbers of a pinhole matrix from `fx,fy,cx,cy`, or None.
+
+    Raises:
+        InputError: Not four numbers.
+    """
+    if intrinsics is None:
+        return None
+    try:
+        fx, fy, cx, cy = (float(number) for number in intrinsics.split(","))
+    except ValueError:
+        raise InputError(f"--intrinsics takes fx,fy,cx,cy in pixels, not {intrinsics!r}.") from None
+    return fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0
+
+
+def _row(line) -> list:
+    why = f"{line.stage}: {line.reason}" if line.reason else ""
+    if line.left_out:
+        why = f"{counted(len(line.left_out), 'object')} left out, such as {line.left_out[0]}"
+    return [line.clip or line.video, *(getattr(line, name) for name in _COLUMNS[1:-1]), why]
+
+
+def _facts(report: RunReport, out: Path) -> dict:
+    built = report.built
+    return {
+        "out": str(out),
+        "clips": [asdict(line) for line in report.lines],
+        "counts": summary(report.lines),
+        "rows": {} if built is None else built.counts,
+        "without": report.without,
+    }
+
+
+def _tell(report: RunReport, out: Path, until: str | None) -> None:
+    counts = summary(report.lines)
+    left = sum(line.status == UNFINISHED for line in report.lines)
+    dropped = {name: number for name, number in counts.items() if name.startswith("dropped")}
+    say(
+        f"{counted(counts[KEPT], 'clip')} kept"
+        + "".join(f", {number} {name}" for name, number in dropped.items())
+        + (f", {left} unfinished" if left else "")
+        + "."
+    )
+    if report.built is not None:
+        rows = sum(sum(tasks.values()) for tasks in report.built.counts.values())
+        say(f'{rows} questions in {out / QUESTIONS}: load_dataset("stkit", "pseudo", data_dir="{out}").')
+    elif until in (None, "questions"):
+        say(f"st-vlm: no questions. {report.without}")

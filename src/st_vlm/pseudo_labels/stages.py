@@ -1,0 +1,161 @@
+"""One clip through one stage: its file appears whole, or a sentence tells why there is none."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from st_vlm.errors import InputError
+from st_vlm.pseudo_labels.backends import make_backend
+from st_vlm.pseudo_labels.clip import Clip
+from st_vlm.pseudo_labels.clip_geometry import read_geometry, write_geometry
+from st_vlm.pseudo_labels.files import (
+    CHECK_FILE,
+    CLIP_FILE,
+    CLIPS,
+    FAILED_FILE,
+    GEOMETRY_FILE,
+    PROBED,
+    QUALITY_FILE,
+    QUESTIONS,
+    SEGMENTS_FILE,
+    TRACKS_FILE,
+    read_json,
+    write_json,
+)
+from st_vlm.pseudo_labels.frames import ClipFrames
+from st_vlm.pseudo_labels.lift_stage import lift
+from st_vlm.pseudo_labels.lifted_tracks import write_tracks
+from st_vlm.pseudo_labels.run_settings import STAGES, RunSettings
+from st_vlm.pseudo_labels.segments import Segments, read_segments, write_segments
+from st_vlm.pseudo_labels.unavailable import Unavailable
+
+logger = logging.getLogger(__name__)
+
+CLIP_STAGES = ("semantics", "check", "geometry", "lift")
+_FILES = {"semantics": SEGMENTS_FILE, "check": CHECK_FILE, "geometry": GEOMETRY_FILE, "lift": TRACKS_FILE}
+
+
+class Run:
+    """A run's folder and its backends, which are made when a stage first needs them.
+
+    Args:
+        out: The folder.
+        settings: Of the run.
+    """
+
+    def __init__(self, out: Path, settings: RunSettings) -> None:
+        self.out, self.settings = out, settings
+
+    def clip_ids(self) -> list[str]:
+        """The clips that the probe found, in the order of their names."""
+        folder = self.out / CLIPS
+        return sorted(one.name for one in folder.iterdir() if (one / CLIP_FILE).is_file()) if folder.is_dir() else []
+
+    def stages(self) -> tuple[str, ...]:
+        """The stages of a clip that the run has."""
+        return tuple(stage for stage in CLIP_STAGES if stage != "check" or self.settings.check is not None)
+
+    def is_due(self, stage: str, clip_id: str) -> bool:
+        """Whether a clip's stage is still to be made: the clip has not failed, and the file is not there."""
+        folder = self.out / CLIPS / clip_id
+        return not (folder / _FILES[stage]).is_file() and not (folder / FAILED_FILE).is_file()
+
+    def do(self, stage: str, clip_id: str) -> str | None:
+        """Make one stage of one clip, and return why it failed, or None."""
+        folder = self.out / CLIPS / clip_id
+        try:
+            clip = Clip.read(folder / CLIP_FILE)
+            _DO[stage](self, clip, folder)
+        except InputError as error:
+            reason, again = str(error), isinstance(error, Unavailable)
+        except OSError:
+            # A full or broken disk is nobody's clip's fault.
+            raise
+        except Exception as error:
+            # Whatever a library's own code stumbles over must not stop the other clips.
+            logger.debug("%s, stage %s", clip_id, stage, exc_info=True)
+            reason, again = f"{type(error).__name__}: {error}", True
+        else:
+            return None
+        write_json(folder / FAILED_FILE, {"stage": stage, "reason": reason, "again": again})
+        return reason
+
+    def restart(self, from_stage: str | None) -> None:
+        """Remove what a stage and those behind it made; without one, only the failures that may pass."""
+        index = len(STAGES) if from_stage is None else STAGES.index(from_stage)
+        if index == 0:
+            shutil.rmtree(self.out / CLIPS, ignore_errors=True)
+            shutil.rmtree(self.out / PROBED, ignore_errors=True)
+        for clip_id in self.clip_ids():
+            folder = self.out / CLIPS / clip_id
+            failed = folder / FAILED_FILE
+            if failed.is_file():
+                note = read_json(failed)
+                if note.get("again") or STAGES.index(note["stage"]) >= index:
+                    failed.unlink()
+            for stage in CLIP_STAGES:
+                if STAGES.index(stage) >= index:
+                    (folder / _FILES[stage]).unlink(missing_ok=True)
+        if from_stage is not None:
+            shutil.rmtree(self.out / QUESTIONS, ignore_errors=True)
+            (self.out / QUALITY_FILE).unlink(missing_ok=True)
+
+    @cached_property
+    def semantics(self):
+        return make_backend("semantics", self.settings.semantics, self.settings.semantics_options)
+
+    @cached_property
+    def geometry(self):
+        return make_backend("geometry", self.settings.geometry, self.settings.geometry_options)
+
+    @cached_property
+    def check(self):
+        return make_backend("check", self.settings.check, self.settings.check_options)
+
+    def frames(self, clip: Clip) -> ClipFrames:
+        """The images of a clip."""
+        return ClipFrames(clip, self.settings.folder)
+
+
+def _segment(run: Run, clip: Clip, folder: Path) -> None:
+    segments = run.semantics.segment(run.frames(clip))
+    if not len(segments):
+        raise InputError("No object was found in the clip.")
+    write_segments(segments, folder / SEGMENTS_FILE)
+
+
+def _check(run: Run, clip: Clip, folder: Path) -> None:
+    segments = read_segments(folder / SEGMENTS_FILE)
+    answers = run.check.check(run.frames(clip), segments)
+    write_json(folder / CHECK_FILE, {str(k): answer for k, answer in enumerate(answers)})
+
+
+def _measure(run: Run, clip: Clip, folder: Path) -> None:
+    segments = _checked_segments(folder)
+    write_geometry(run.geometry.measure(run.frames(clip), segments), folder / GEOMETRY_FILE)
+
+
+def _lift(run: Run, clip: Clip, folder: Path) -> None:
+    segments, geometry = _checked_segments(folder), read_geometry(folder / GEOMETRY_FILE)
+    write_tracks(lift(clip, segments, geometry, seed=run.settings.seed), folder / TRACKS_FILE)
+
+
+def _checked_segments(folder: Path) -> Segments:
+    """The objects that a check has not refused, under their own numbers."""
+    segments = read_segments(folder / SEGMENTS_FILE)
+    if not (folder / CHECK_FILE).is_file():
+        return segments
+    refused = {int(k) for k, answer in read_json(folder / CHECK_FILE).items() if not answer["holds"]}
+    return segments.without(refused)
+
+
+_DO: dict[str, Callable[[Run, Clip, Path], None]] = {
+    "semantics": _segment,
+    "check": _check,
+    "geometry": _measure,
+    "lift": _lift,
+}
