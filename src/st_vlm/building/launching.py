@@ -82,7 +82,7 @@ def run_local(work: WorkFolder, tasks: int, workers: int, options: Mapping) -> N
         InputError: As `LocalExecutor.run`.
         OSError: The disk cannot be written.
     """
-    with _quiet():
+    with quiet():
         LocalExecutor(
             [WriteShards(str(work.path))],
             tasks=tasks,
@@ -101,6 +101,24 @@ def run_ray(work: WorkFolder, tasks: int, workers: int, options: Mapping) -> Non
     Raises:
         InputError: The cluster cannot be reached.
     """
+    with ray_cluster(), quiet():
+        RayPipelineExecutor(
+            [WriteShards(str(work.path))],
+            tasks=tasks,
+            workers=min(workers, tasks),
+            logging_dir=_new_logs(work),
+            skip_completed=False,
+            **options,
+        ).run()
+
+
+@contextmanager
+def ray_cluster() -> Iterator[None]:
+    """A Ray cluster to run on: the one that this process or `RAY_ADDRESS` is connected to, or one made here.
+
+    Raises:
+        InputError: The cluster cannot be reached.
+    """
     import ray
 
     connected = ray.is_initialized()
@@ -110,15 +128,7 @@ def run_ray(work: WorkFolder, tasks: int, workers: int, options: Mapping) -> Non
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(f"Ray cannot be started or reached: {error}") from None
     try:
-        with _quiet():
-            RayPipelineExecutor(
-                [WriteShards(str(work.path))],
-                tasks=tasks,
-                workers=min(workers, tasks),
-                logging_dir=_new_logs(work),
-                skip_completed=False,
-                **options,
-            ).run()
+        yield
     finally:
         if not connected:
             ray.shutdown()
@@ -147,7 +157,7 @@ def submit_to_slurm(work: WorkFolder, out: Path, tasks: int, options: Mapping) -
     name = f"st-vlm-{secrets.token_hex(4)}"
     # Not in the work folder, which goes when all is done, while these are still written to.
     logs = out.with_name(f"{out.name}.slurm") / name
-    shared = {"job_name": name, "skip_completed": False, **_this_environment(options), **options}
+    shared = {"job_name": name, "skip_completed": False, **this_environment(options), **options}
     write = SlurmExecutor([WriteShards(str(work.path))], tasks=tasks, logging_dir=str(logs / "write"), **shared)
     assemble = SlurmExecutor(
         [Assemble(str(work.path), str(out), str(logs))],
@@ -159,24 +169,37 @@ def submit_to_slurm(work: WorkFolder, out: Path, tasks: int, options: Mapping) -
     )
     write_note(work.path, name)
     try:
-        with _quiet():
+        with taken_back_where_refused(name, logs), quiet():
             # Not `run`, which inside a job of an array takes itself for a task.
             assemble.launch_job()
-    except BaseException as error:
-        subprocess.run(["scancel", f"--name={name}"], capture_output=True, check=False)
-        shutil.rmtree(logs, ignore_errors=True)
+    except BaseException:
         with suppress(OSError):
             logs.parent.rmdir()  # Stays where it holds the logs of an earlier start.
         remove_note(work.path)
         if not work.count_tried():
             work.remove()
-        if not isinstance(error, subprocess.CalledProcessError | IndexError):
-            raise
-        raise InputError("Slurm did not take the jobs; what sbatch says about it stands above.") from None
+        raise
     return Submitted(name, (write.job_id, assemble.job_id), logs)
 
 
-def _this_environment(options: Mapping) -> dict:
+@contextmanager
+def taken_back_where_refused(name: str, logs: Path) -> Iterator[None]:
+    """Submit within this: where Slurm refuses a job, those of the same name are cancelled and their logs removed.
+
+    Raises:
+        InputError: It refused one.
+    """
+    try:
+        yield
+    except BaseException as error:
+        subprocess.run(["scancel", f"--name={name}"], capture_output=True, check=False)
+        shutil.rmtree(logs, ignore_errors=True)
+        if not isinstance(error, subprocess.CalledProcessError | IndexError):
+            raise
+        raise InputError("Slurm did not take the jobs; what sbatch says about it stands above.") from None
+
+
+def this_environment(options: Mapping) -> dict:
     """How a job finds this Python's programs, unless the options say it."""
     if any(options.get(name) for name in ("env_command", "condaenv", "venv_path")):
         return {}
@@ -196,7 +219,7 @@ def _begin_worker() -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep datatrove's own log off standard error."""
     logger.disable("datatrove")
     try:

@@ -109,6 +109,25 @@ def pseudo_label(
     num_proc: Annotated[
         int, typer.Option(min=1, help="Worker processes of the questions' build.", rich_help_panel=_RUN)
     ] = 1,
+    executor: Annotated[
+        Literal["local", "ray", "slurm", "jobs"] | None,
+        typer.Option(
+            help="datatrove executor of the stages: processes of this machine, Ray, Slurm or Hugging Face Jobs.",
+            rich_help_panel=_RUN,
+            show_default="one clip after the other",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Tasks of the executor at once; one a GPU.", rich_help_panel=_RUN)
+    ] = 1,
+    executor_config: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file of the executor's arguments; under gpu and cpu those of stages with and without a GPU.",
+            rich_help_panel=_RUN,
+            show_default=False,
+        ),
+    ] = None,
     evaluate: Annotated[
         str | None,
         typer.Option(
@@ -144,7 +163,9 @@ def pseudo_label(
         )
     if videos is None or out is None:
         raise typer.BadParameter("give a folder of videos and --out, or --evaluate and a source.")
+    from st_vlm.building.executor_options import read_options
     from st_vlm.cli.pseudo_label_run import matrix_of, run
+    from st_vlm.pseudo_labels.executors import Execution
     from st_vlm.pseudo_labels.run_settings import RunSettings
 
     settings = RunSettings(
@@ -167,4 +188,7 @@ def pseudo_label(
         tasks=tuple(tasks or ()),
         balance=balance,
     )
-    raise typer.Exit(run(settings, out, from_stage, until, num_proc, form))
+    execution = None
+    if executor is not None:
+        execution = Execution(executor, workers, options=read_options(executor_config) if executor_config else {})
+    raise typer.Exit(run(settings, out, from_stage, until, num_proc, form, execution))

@@ -9,8 +9,9 @@ from typing import Literal
 
 from st_vlm.cli.output import counted, print_table, say
 from st_vlm.errors import InputError
+from st_vlm.pseudo_labels.executors import Execution, needed, submit, walk_on
 from st_vlm.pseudo_labels.files import QUESTIONS
-from st_vlm.pseudo_labels.pipeline import RunReport, run_pipeline
+from st_vlm.pseudo_labels.pipeline import RunReport, prepare, run_pipeline
 from st_vlm.pseudo_labels.quality_table import DROPPED, KEPT, UNFINISHED, summary
 from st_vlm.pseudo_labels.run_settings import STAGES, RunSettings
 
@@ -24,8 +25,9 @@ def run(
     until: str | None,
     num_proc: int,
     form: Literal["table", "json"],
+    execution: Execution | None = None,
 ) -> int:
-    """Run the pipeline and print its quality table.
+    """Run the pipeline, here or by an executor, and print its quality table.
 
     Returns the exit code: 0, 1 where some clips or videos gave nothing, 2 where none was kept, 130 by Ctrl-C.
 
@@ -34,8 +36,11 @@ def run(
     """
     if until is not None and until not in STAGES:
         raise InputError(f"There is no stage {until!r}. Choose one of {', '.join(STAGES)}.")
+    if execution is not None and execution.kind == "slurm":
+        return _submit(settings, out, from_stage, execution)
+    walk = None if execution is None else walk_on(execution)
     try:
-        report = run_pipeline(settings, out, from_stage, until, num_proc=num_proc)
+        report = run_pipeline(settings, out, from_stage, until, walk, num_proc)
     except KeyboardInterrupt:
         say("st-vlm: interrupted. What is done is kept: run the same command again to go on.")
         return 130
@@ -50,6 +55,17 @@ def run(
     if until not in (None, "questions"):
         return 1 if dropped else 0
     return 2 if not counts[KEPT] or report.built is None else 1 if dropped else 0
+
+
+def _submit(settings: RunSettings, out: Path, from_stage: str | None, execution: Execution) -> int:
+    needed("slurm")
+    run = prepare(settings, out, from_stage)
+    queued = submit(run, execution, run.stages())
+    for stage, job in queued.jobs.items():
+        say(f"{stage}: Slurm job {job}.")
+    say(f"Look at them with `squeue --name={queued.name}`; logs: {queued.logs}.")
+    say("When they have ended, run the same command without --executor to see the quality table, or to go on.")
+    return 0
 
 
 def matrix_of(intrinsics: str | None) -> tuple[float, ...] | None:

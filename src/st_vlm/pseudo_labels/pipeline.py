@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,16 +16,14 @@ from tqdm import tqdm
 from st_vlm.building.build import BuildReport, build
 from st_vlm.building.settings import BuildSettings
 from st_vlm.errors import InputError
-from st_vlm.pseudo_labels.files import CLIP_FILE, CLIPS, PROBED, QUESTIONS, write_json
-from st_vlm.pseudo_labels.probing.finding import VideoFile, find_videos
-from st_vlm.pseudo_labels.probing.stage import probe_and_cut
+from st_vlm.pseudo_labels.backends import KINDS
+from st_vlm.pseudo_labels.files import QUESTIONS, RUN_FILE, write_json
 from st_vlm.pseudo_labels.quality_table import KEPT, ClipQuality, quality_table, write_quality
 from st_vlm.pseudo_labels.run_settings import RunSettings, settle
 from st_vlm.pseudo_labels.stages import Run
-from st_vlm.questions.clips import file_name
 from st_vlm.questions.forms import TASKS
 
-# How a stage goes over what is due: a function of the run, the stage's name, and the clips' ids.
+# How a stage goes over what is due: a function of the run, the stage's name, and its items.
 Walk = Callable[[Run, str, Sequence[str]], None]
 
 
@@ -67,23 +65,14 @@ def run_pipeline(
             does not take its options.
         OSError: The disk cannot be written.
     """
-    videos = find_videos(settings.videos, settings.layout, licence=settings.licence, domain=settings.domain)
-    run = Run(out, settings)
-    # Before anything is written: a misspelt option should not cost a probe of all videos.
-    for stage in run.stages():
-        if stage != "lift":
-            getattr(run, stage)
-    run.restart(settle(settings, out, from_stage))
-    write_json(out / "run.json", settings.as_json())
-    probe_all(run, videos)
+    run = prepare(settings, out, from_stage)
     walk = walk or one_by_one
-    stages = run.stages()
-    if until in stages:
-        stages = stages[: stages.index(until) + 1]
-    for stage in stages if until != "probe" else ():
-        due = [clip_id for clip_id in run.clip_ids() if run.is_due(stage, clip_id)]
+    for stage in run.stages():
+        due = [item for item in run.items(stage) if run.is_due(stage, item)]
         if due:
             walk(run, stage, due)
+        if stage == until:
+            break
     built, without = None, ""
     if until in (None, "questions"):
         built, without = ask(run, num_proc)
@@ -92,33 +81,33 @@ def run_pipeline(
     return RunReport(tuple(lines), built, without)
 
 
-def one_by_one(run: Run, stage: str, clip_ids: Sequence[str]) -> None:
-    """One clip after the other, in this process."""
-    for clip_id in tqdm(clip_ids, desc=stage, unit="clip", disable=None):
-        run.do(stage, clip_id)
+def prepare(settings: RunSettings, out: Path, from_stage: str | None = None) -> Run:
+    """A run whose folder is there, whose settings are noted, and in which nothing lies that is to be made again.
+
+    Raises:
+        InputError: As `run_pipeline`.
+    """
+    run = Run(out, settings)
+    # Before anything is written: a misspelt option should not cost a probe of all videos.
+    if not run.videos:
+        raise InputError(f"{settings.videos} holds no video.")
+    for stage in run.stages():
+        if stage in KINDS:
+            getattr(run, stage)
+    run.restart(settle(settings, out, from_stage))
+    write_json(out / RUN_FILE, settings.as_json())
+    return run
 
 
-def probe_all(run: Run, videos: Sequence[VideoFile]) -> None:
-    """Probe and cut the videos that have not been yet."""
-    settings = run.settings
-    notes = {video: run.out / PROBED / f"{file_name(video.path)}.json" for video in videos}
-    due = [video for video in videos if not notes[video].is_file()]
-    (run.out / PROBED).mkdir(exist_ok=True)
-    for video in tqdm(due, desc="probe", unit="video", disable=None):
-        clips, dropped = probe_and_cut(
-            video,
-            settings.folder,
-            intrinsics=settings.intrinsics,
-            camera_height=settings.camera_height,
-            max_clips=settings.max_clips,
-            max_seconds=settings.max_seconds,
-        )
-        for clip in clips:
-            folder = run.out / CLIPS / clip.id
-            folder.mkdir(parents=True, exist_ok=True)
-            clip.write(folder / CLIP_FILE)
-        note = {"video": video.path, "clips": [clip.id for clip in clips], "dropped": [asdict(one) for one in dropped]}
-        write_json(notes[video], note)
+def one_by_one(run: Run, stage: str, items: Sequence[str]) -> None:
+    """One item after the other, in this process."""
+    for item in tqdm(items, desc=stage, unit=unit_of(stage), disable=None):
+        run.do(stage, item)
+
+
+def unit_of(stage: str) -> str:
+    """What a stage's progress counts."""
+    return "video" if stage == "probe" else "clip"
 
 
 def ask(run: Run, num_proc: int = 1) -> tuple[BuildReport | None, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
@@ -29,9 +30,12 @@ from st_vlm.pseudo_labels.files import (
 from st_vlm.pseudo_labels.frames import ClipFrames
 from st_vlm.pseudo_labels.lift_stage import lift
 from st_vlm.pseudo_labels.lifted_tracks import write_tracks
+from st_vlm.pseudo_labels.probing.finding import VideoFile, find_videos
+from st_vlm.pseudo_labels.probing.stage import probe_and_cut
 from st_vlm.pseudo_labels.run_settings import STAGES, RunSettings
 from st_vlm.pseudo_labels.segments import Segments, read_segments, write_segments
 from st_vlm.pseudo_labels.unavailable import Unavailable
+from st_vlm.questions.clips import file_name
 
 logger = logging.getLogger(__name__)
 
@@ -55,18 +59,37 @@ class Run:
         folder = self.out / CLIPS
         return sorted(one.name for one in folder.iterdir() if (one / CLIP_FILE).is_file()) if folder.is_dir() else []
 
-    def stages(self) -> tuple[str, ...]:
-        """The stages of a clip that the run has."""
-        return tuple(stage for stage in CLIP_STAGES if stage != "check" or self.settings.check is not None)
+    @cached_property
+    def videos(self) -> dict[str, VideoFile]:
+        """The videos by their paths, in the order of these.
 
-    def is_due(self, stage: str, clip_id: str) -> bool:
-        """Whether a clip's stage is still to be made: the clip has not failed, and the file is not there."""
-        folder = self.out / CLIPS / clip_id
+        Raises:
+            InputError: As `find_videos`.
+        """
+        of = self.settings
+        found = find_videos(of.videos, of.layout, licence=of.licence, domain=of.domain)
+        return {video.path: video for video in found}
+
+    def items(self, stage: str) -> list[str]:
+        """What a stage goes over: the videos' paths for the probe, the clips' ids for all others."""
+        return list(self.videos) if stage == "probe" else self.clip_ids()
+
+    def stages(self) -> tuple[str, ...]:
+        """The stages that the run has before its questions."""
+        return tuple(stage for stage in STAGES[:-1] if stage != "check" or self.settings.check is not None)
+
+    def is_due(self, stage: str, item: str) -> bool:
+        """Whether a stage is still to be made of an item: the clip has not failed, and the file is not there."""
+        if stage == "probe":
+            return not self._note(item).is_file()
+        folder = self.out / CLIPS / item
         return not (folder / _FILES[stage]).is_file() and not (folder / FAILED_FILE).is_file()
 
-    def do(self, stage: str, clip_id: str) -> str | None:
-        """Make one stage of one clip, and return why it failed, or None."""
-        folder = self.out / CLIPS / clip_id
+    def do(self, stage: str, item: str) -> str | None:
+        """Make one stage of one item, and return why it failed, or None."""
+        if stage == "probe":
+            return self._probe(item)
+        folder = self.out / CLIPS / item
         try:
             clip = Clip.read(folder / CLIP_FILE)
             _DO[stage](self, clip, folder)
@@ -77,12 +100,34 @@ class Run:
             raise
         except Exception as error:
             # Whatever a library's own code stumbles over must not stop the other clips.
-            logger.debug("%s, stage %s", clip_id, stage, exc_info=True)
+            logger.debug("%s, stage %s", item, stage, exc_info=True)
             reason, again = f"{type(error).__name__}: {error}", True
         else:
             return None
         write_json(folder / FAILED_FILE, {"stage": stage, "reason": reason, "again": again})
         return reason
+
+    def _note(self, video: str) -> Path:
+        return self.out / PROBED / f"{file_name(video)}.json"
+
+    def _probe(self, video: str) -> None:
+        """Cut a video into clips; its note, with all that is dropped of it, is written last."""
+        of = self.settings
+        clips, dropped = probe_and_cut(
+            self.videos[video],
+            of.folder,
+            intrinsics=of.intrinsics,
+            camera_height=of.camera_height,
+            max_clips=of.max_clips,
+            max_seconds=of.max_seconds,
+        )
+        for clip in clips:
+            folder = self.out / CLIPS / clip.id
+            folder.mkdir(parents=True, exist_ok=True)
+            clip.write(folder / CLIP_FILE)
+        self._note(video).parent.mkdir(exist_ok=True)
+        note = {"video": video, "clips": [clip.id for clip in clips], "dropped": [asdict(one) for one in dropped]}
+        write_json(self._note(video), note)
 
     def restart(self, from_stage: str | None) -> None:
         """Remove what a stage and those behind it made; without one, only the failures that may pass."""
