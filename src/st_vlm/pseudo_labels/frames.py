@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from contextlib import closing
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from st_vlm.errors import InputError
 from st_vlm.pseudo_labels.clip import Clip
@@ -15,7 +17,7 @@ from st_vlm.video.decoding import VideoInfo, iterate_frames, probe
 
 
 class ClipFrames:
-    """A clip with its images.
+    """A clip with its images. It can be pickled: the file is opened when frames are asked for, each time anew.
 
     Args:
         clip: The clip.
@@ -29,14 +31,14 @@ class ClipFrames:
     def __len__(self) -> int:
         return len(self.clip.frames)
 
-    @cached_property
+    @property
     def info(self) -> VideoInfo:
         """What the video's file holds.
 
         Raises:
             InputError: As `video.decoding.probe`.
         """
-        return probe(self.path)
+        return probed(self.path)
 
     def images(self, size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
         """The clip's T frames in their order, (H, W, 3) uint8 RGB, as players show them.
@@ -50,15 +52,21 @@ class ClipFrames:
         return self.at(self.clip.frames, size)
 
     def at(self, numbers: Sequence[int], size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
-        """Some of the video's frames by increasing numbers, as `images`."""
-        held: dict[int, np.ndarray] = {}
-        due = 0
-        for row, image in iterate_frames(self.path, numbers, self.info):
-            # Decoded mostly in order, handed out in order.
-            held[row] = image if size is None or size == self.info.size else _resized(image, size)
-            while due in held:
-                yield held.pop(due)
-                due += 1
+        """Some of the video's frames by increasing numbers, as `images`. One is held at a time."""
+        numbers, info = list(numbers), self.info
+        given = 0
+        # Where keyframes are not what the file says, some frames come late. Those are decoded anew, with all that is
+        # before them: whoever held the others until then would hold them all.
+        for known in (info, replace(info, keyframes=np.arange(len(info)) == 0)):
+            with closing(iterate_frames(self.path, numbers[given:], known, size)) as decoded:
+                for due, (row, image) in enumerate(decoded):
+                    if row != due:
+                        break
+                    yield image
+                    given += 1
+                else:
+                    return
+        raise InputError(f"{self.path}: frame {numbers[given]} does not decode. The file is cut off or damaged.")
 
     def between(self, step_s: float) -> np.ndarray:
         """(D,) increasing numbers of frames about `step_s` apart over the clip's stretch, all of the clip's own among
@@ -72,6 +80,24 @@ class ClipFrames:
         return np.unique(np.concatenate([near, np.array(self.clip.frames)]))
 
 
+def probed(path: Path) -> VideoInfo:
+    """`video.decoding.probe` of a file, kept for the next clip of the same video: it reads the whole file.
+
+    Raises:
+        InputError: As `probe`.
+    """
+    try:
+        state = os.stat(path)
+    except OSError:
+        return probe(path)
+    return _probed(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4)
+def _probed(path: Path, changed_ns: int, size: int) -> VideoInfo:
+    return probe(path)
+
+
 def confined(folder: Path, relative: str) -> Path:
     """A file inside a folder.
 
@@ -83,7 +109,3 @@ def confined(folder: Path, relative: str) -> Path:
     if inner.is_absolute() or ".." in inner.parts or Path(relative).is_absolute():
         raise InputError(f"{relative} leads out of {folder}. Paths of videos must stay in their folder.")
     return folder / inner
-
-
-def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))

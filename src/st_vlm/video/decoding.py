@@ -140,7 +140,10 @@ def read_frames(
 
 
 def iterate_frames(
-    source: VideoSource, indices: Sequence[int] | np.ndarray, info: VideoInfo
+    source: VideoSource,
+    indices: Sequence[int] | np.ndarray,
+    info: VideoInfo,
+    size: tuple[int, int] | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yields (row, frame) for each of `indices`, one decoded frame at a time.
 
@@ -148,6 +151,7 @@ def iterate_frames(
         source: As for `probe`.
         indices: Positions in `VideoInfo.times_s`, increasing.
         info: What `probe` returned for this source.
+        size: Width and height to bring frames to, as players show them; None: as they are.
 
     Yields:
         The place in `indices`, mostly in order, and the frame, (H, W, 3) uint8 RGB, which the caller may change.
@@ -161,10 +165,19 @@ def iterate_frames(
     with OpenedVideo(source) as (name, container, stream):
         # One for all frames: it keeps its tables of colours.
         converter = VideoReformatter()
+        # Made smaller from what the decoder holds: an 8K frame in RGB takes 100 MB.
+        fitted = {} if size in (None, info.size) else _fitting(info, size)
         for row, frame in _decode(name, container, stream, info, wanted):
             if (frame.width, frame.height) != info.stored_size:
                 raise InputError(f"{name} changes its picture size within the video, which is not supported.")
-            yield row, info.turned(_as_rgb(converter.reformat(frame, format="rgb24")))
+            yield row, info.turned(_as_rgb(converter.reformat(frame, format="rgb24", **fitted)))
+
+
+def _fitting(info: VideoInfo, size: tuple[int, int]) -> dict:
+    """How a reformatter brings frames, as they are stored, to a size in which they are shown."""
+    width, height = size[::-1] if info.turns % 2 else size
+    smaller = width <= info.stored_size[0] and height <= info.stored_size[1]
+    return {"width": width, "height": height, "interpolation": "AREA" if smaller else "BILINEAR"}
 
 
 def _turns(packet: av.Packet, stream) -> int:
@@ -305,9 +318,12 @@ def _needed(info: VideoInfo, wanted: np.ndarray) -> set[int]:
 
 def _passes(info: VideoInfo, wanted: np.ndarray) -> list[tuple[int, int]]:
     """Runs of indices to decode: from a keyframe through the last wanted frame that needs no new seek."""
-    if len(wanted) > MOST_FRAMES_TO_SEEK or not info.keyframes[0]:
+    if not info.keyframes[0]:
         return [(0, int(wanted[-1]))]
     keys = np.flatnonzero(info.keyframes)
+    if len(wanted) > MOST_FRAMES_TO_SEEK:
+        # Nothing before the first is read: a clip may lie an hour into its video.
+        return [(int(keys[np.searchsorted(keys, wanted[0], side="right") - 1]), int(wanted[-1]))]
     passes: list[list[int]] = []
     for index in wanted:
         key = int(keys[np.searchsorted(keys, index, side="right") - 1])
