@@ -195,6 +195,14 @@ def test_of_boxes_on_each_other_one_stays_unless_their_classes_differ():
     assert strongest(found).tolist() == [1, 2, 3]
 
 
+def test_a_part_of_a_car_goes_and_a_car_before_a_bus_stays():
+    boxes = np.array([[0.0, 0, 100, 60], [5, 30, 40, 58], [200, 0, 320, 80], [240, 50, 300, 90]])
+    names = np.array(["car", "car", "bus", "car"], dtype=object)
+    found = Detections(boxes, np.array([0.8, 0.5, 0.9, 0.4]), names)
+    assert strongest(found).tolist() == [2, 0, 3]
+    assert sorted(strongest(found, most_covered=1.0).tolist()) == [0, 1, 2, 3]
+
+
 LENGTH, RATE = 41, 20.0
 CLIP_FRAMES = tuple(range(0, LENGTH, 10))
 

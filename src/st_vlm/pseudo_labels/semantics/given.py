@@ -202,7 +202,8 @@ def _followed(seen: Observations, frames: ClipFrames, threshold: float) -> Obser
     found = []
     for k, rows in enumerate(rows_of):
         each = Detections(seen.boxes[rows], seen.scores[rows], seen.categories[rows])
-        kept = strongest(each)
+        # In crowds people stand before people: what is mostly covered is left to the file.
+        kept = strongest(each, most_covered=1.0)
         rows_of[k] = rows[kept]
         found.append(each.only(kept))
     times = frames.info.times_s[np.unique(seen.frames)]

@@ -19,8 +19,8 @@ WEAKER = 0.1
 # The tracker takes nothing weaker.
 LEAST_SCORE = 0.1
 # Cost, 1 - overlap x score, up to which a box belongs to a track. More follows what moves fast in the image for
-# longer, but mistakes objects for each other: of scene-0103 at two frames a second this was the best of both.
-_MOST_COST = 0.85
+# longer, but mistakes objects for each other.
+_MOST_COST = 0.9
 # Its filter expects speeds that change as between the frames of a video, a thirtieth of a second apart.
 _ITS_STEP_S = 1 / 30
 # The tracker's smoothed box and the box that it comes from overlap at least so much.

@@ -32,7 +32,7 @@ def prepared(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Lett
     inner = max(round(width * scale), 1), max(round(height * scale), 1)
     left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
     canvas = np.full((size[1], size[0], 3), _GREY, np.uint8)
-    small = Image.fromarray(image).resize(inner, Image.Resampling.BILINEAR)
+    small = Image.fromarray(image).resize(inner, Image.Resampling.BILINEAR, reducing_gap=2.0)
     canvas[top : top + inner[1], left : left + inner[0]] = small
     return np.ascontiguousarray(canvas.transpose(2, 0, 1)[None].astype(np.float32) / 255), Letterbox(scale, left, top)
 
