@@ -109,6 +109,8 @@ class CocoFile:
             boxes, outlines = (row.get(name) or [None] * count for name in ("bboxes", "segmentations"))
             if len(boxes) != count or len(outlines) != count:
                 raise InputError(f"{self.path}: object {row['id']} has no entry for each of {count} frames.")
+            if not isinstance(row["id"], (int, str)):
+                raise TypeError(f"an annotation's id is {row['id']!r}")
             for frame, box, outline in zip(frames, boxes, outlines, strict=True):
                 if box or outline:
                     noun, score = self._nouns[row["category_id"]], row.get("score", 1.0)
