@@ -263,6 +263,7 @@ def test_classes(tmp_path):
     standing = yolo_file(tmp_path / "d.onnx", 8, names=("bench", "car"))
     assert OnnxTracking(standing).segment(frames).categories == ("car",)
     assert OnnxTracking(standing, classes=["bench"]).segment(frames).categories == ("bench",)
+    assert OnnxTracking(standing, classes="bench, car").segment(frames).categories == ("bench", "car")
     with pytest.raises(InputError, match=r"does not know dragon\. It knows bench, car"):
         OnnxTracking(standing, classes=["dragon"]).segment(frames)
 
@@ -276,7 +277,8 @@ def test_whose_weights_they_are(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "option", [{"threshold": 0.0}, {"threshold": 2.0}, {"step_s": 0}, {"step_s": 3}, {"threads": 0}]
+    "option",
+    [{"threshold": 0.0}, {"threshold": 2.0}, {"threshold": "high"}, {"step_s": 0}, {"step_s": 3}, {"threads": 0}],
 )
 def test_options_that_are_none(tmp_path, option):
     with pytest.raises(InputError):

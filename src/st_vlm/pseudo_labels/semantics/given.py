@@ -20,7 +20,7 @@ from st_vlm.pseudo_labels.semantics.given_masks import box_around, compressed, f
 from st_vlm.pseudo_labels.semantics.given_mot import read_mot
 from st_vlm.pseudo_labels.semantics.given_rows import GivenRows
 from st_vlm.pseudo_labels.semantics.observations import Observations, to_segments
-from st_vlm.pseudo_labels.semantics.tracking import follow
+from st_vlm.pseudo_labels.semantics.tracking import checked_threshold, follow
 
 _LOG = logging.getLogger(__name__)
 # Widths and heights scale by the same number, but for rounding to whole and even pixels.
@@ -53,11 +53,10 @@ class GivenSegments:
     licence = ""
 
     def __init__(self, path: str | Path, category: str = "pedestrian", threshold: float = 0.45) -> None:
-        self.path, self.category, self.threshold = Path(path), class_noun(category), threshold
+        self.path, self.category = Path(str(path)), class_noun(str(category))
+        self.threshold = checked_threshold(threshold)
         if not self.path.exists():
             raise InputError(f"There are no boxes at {self.path}. Give a file or a folder of files.")
-        if not 0.2 <= threshold <= 1:
-            raise InputError(f"The threshold of given boxes must lie from 0.2 to 1, not be {threshold}.")
         self._coco: CocoFile | None = None
         self._told: set[Path] = set()
 

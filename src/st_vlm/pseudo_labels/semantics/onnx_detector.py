@@ -118,7 +118,7 @@ class OnnxDetector:
     def _named(self, path: str | Path | None) -> tuple[str, ...]:
         if path is not None:
             try:
-                lines = Path(path).read_text(encoding="utf-8").splitlines()
+                lines = Path(str(path)).read_text(encoding="utf-8").splitlines()
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(f"The names of classes in {path} cannot be read ({error}).") from None
             names, where = [line.strip() for line in lines if line.strip()], str(path)

@@ -16,10 +16,12 @@ from st_vlm.pseudo_labels.semantics.coco_classes import COCO_NAMES, class_noun, 
 from st_vlm.pseudo_labels.semantics.detections import Detections
 from st_vlm.pseudo_labels.semantics.observations import Observations, to_segments, without_doubles
 from st_vlm.pseudo_labels.semantics.onnx_detector import FASTESTDET, OnnxDetector
-from st_vlm.pseudo_labels.semantics.tracking import LEAST_SCORE, WEAKER, follow
+from st_vlm.pseudo_labels.semantics.tracking import LEAST_SCORE, checked_threshold, follow
 
 # A box or two of something may be anything, and tell nothing of its motion.
 LEAST_FRAMES = 3
+# A clip's own frames are half a second apart.
+LONGEST_STEP_S = 0.5
 
 
 class OnnxTracking:
@@ -30,7 +32,8 @@ class OnnxTracking:
         names: A text file with the model's classes, one a line; None: those that the model states, else COCO's.
         threshold: The score from which a box begins a track, 0.2-1; weaker boxes only prolong tracks.
         step_s: Seconds between the frames that are looked at; a video with fewer frames is looked at whole.
-        classes: What to look for, as nouns or as the model names them; None: whatever moves.
+        classes: What to look for, as nouns or as the model names them, also in one text with commas; None: whatever
+            moves.
         licence: Of the model's weights; None: BSD-3-Clause for FastestDet with COCO's classes, else unknown.
         threads: How many cores one image is worked on with.
 
@@ -46,18 +49,20 @@ class OnnxTracking:
         names: str | Path | None = None,
         threshold: float = 0.45,
         step_s: float = 0.1,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str] | str | None = None,
         licence: str | None = None,
         threads: int = 1,
     ) -> None:
-        if not LEAST_SCORE + WEAKER <= threshold <= 1:
-            raise InputError(f"A detector's threshold must lie from 0.2 to 1, not be {threshold}.")
-        if not 0 < step_s <= 0.5:
-            raise InputError(f"Frames must be looked at every 0.5 s or more often (step_s), not every {step_s} s.")
-        if threads < 1:
-            raise InputError(f"A detector needs at least one thread, not {threads}.")
-        self.model, self.threshold, self.step_s = Path(model), threshold, step_s
-        self._names, self._classes, self._licence, self._threads = names, classes, licence, threads
+        if type(step_s) not in (int, float) or not 0 < step_s <= LONGEST_STEP_S:
+            raise InputError(
+                f"Frames must be looked at every {LONGEST_STEP_S} s or more often, not every {step_s!r} s."
+            )
+        if type(threads) is not int or threads < 1:
+            raise InputError(f"A detector's threads are a whole number from 1, not {threads!r}.")
+        self.model, self.threshold, self.step_s = Path(str(model)), checked_threshold(threshold), float(step_s)
+        names_of = classes.split(",") if isinstance(classes, str) else classes
+        self._classes = None if names_of is None else [str(name) for name in names_of]
+        self._names, self._licence, self._threads = names, licence, threads
 
     @cached_property
     def detector(self) -> OnnxDetector:

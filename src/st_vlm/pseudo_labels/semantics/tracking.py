@@ -27,6 +27,17 @@ _ITS_STEP_S = 1 / 30
 _LEAST_OVERLAP = 0.3
 
 
+def checked_threshold(threshold: object) -> float:
+    """A threshold that `follow` can use.
+
+    Raises:
+        InputError: It is none.
+    """
+    if type(threshold) not in (int, float) or not LEAST_SCORE + WEAKER <= threshold <= 1:
+        raise InputError(f"A threshold of scores is a number from 0.2 to 1, not {threshold!r}.")
+    return float(threshold)
+
+
 def follow(detections: Sequence[Detections], step_s: float, threshold: float) -> list[np.ndarray]:
     """Tell which detections of successive frames are one object.
 
