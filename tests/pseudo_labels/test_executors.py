@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from pseudo_labels.test_pipeline import contents, settings_of
+from pseudo_labels.runs import contents, settings_of
 
 from st_vlm.errors import InputError
 from st_vlm.pseudo_labels.executors import Execution, walk_on

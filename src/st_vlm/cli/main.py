@@ -12,7 +12,7 @@ import typer
 from st_vlm.cli.bench_commands import bench, control, freeze, score
 from st_vlm.cli.dataset_commands import attach_media, build, measure, report, view
 from st_vlm.cli.model_commands import ask, demo
-from st_vlm.cli.pseudo_label_commands import pseudo_label
+from st_vlm.cli.pseudo_label_commands import measure_video, pseudo_label
 from st_vlm.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -23,7 +23,21 @@ def st_vlm() -> None:
     """How far, how fast and which way things move in a video."""
 
 
-for command in (measure, build, view, score, bench, freeze, control, report, demo, attach_media, ask, pseudo_label):
+for command in (
+    measure,
+    build,
+    view,
+    score,
+    bench,
+    freeze,
+    control,
+    report,
+    demo,
+    attach_media,
+    ask,
+    pseudo_label,
+    measure_video,
+):
     app.command()(command)
 
 

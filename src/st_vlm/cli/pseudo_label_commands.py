@@ -192,3 +192,79 @@ def pseudo_label(
     if executor is not None:
         execution = Execution(executor, workers, options=read_options(executor_config) if executor_config else {})
     raise typer.Exit(run(settings, out, from_stage, until, num_proc, form, execution))
+
+
+def measure_video(
+    video: Annotated[Path, typer.Argument(help="The video.", show_default=False)],
+    objects: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--object",
+            help='What to measure: a noun, perhaps with a colour, such as "red car" (repeatable).',
+            show_default="all",
+        ),
+    ] = None,
+    camera_height: Annotated[
+        float | None, typer.Option(help="Metres of the camera above the ground.", show_default=False)
+    ] = None,
+    focal: Annotated[float | None, typer.Option(help="Focal length in pixels.", show_default=False)] = None,
+    intrinsics: Annotated[
+        str | None, typer.Option(help="fx,fy,cx,cy in pixels, instead of --focal.", show_default=False)
+    ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Follow what is in this box, x1,y1,x2,y2@SECOND in pixels, without a detector (repeatable); its "
+            "noun is the --object at the same place.",
+            show_default=False,
+        ),
+    ] = None,
+    semantics: Annotated[
+        str | None,
+        typer.Option(help="Who finds the objects, as for pseudo-label.", show_default="grounded-sam2, or the boxes"),
+    ] = None,
+    geometry: Annotated[
+        str | None,
+        typer.Option(
+            help="Who finds depth, lens and poses, as for pseudo-label.",
+            show_default="ground-plane with --camera-height, else depthpro-odometry",
+        ),
+    ] = None,
+    semantics_option: Annotated[_BackendOptions, _backend("semantics")] = None,
+    geometry_option: Annotated[_BackendOptions, _backend("geometry")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Of the video, from its start.", show_default="all of it")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the annotated videos and the maps from above.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws that carry the uncertainties.")] = 0,
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "table",
+) -> None:
+    """How far, how fast and which way the objects of a video moved, with uncertainties; annotated video and map."""
+    from st_vlm.cli.measure_video import measure_video as run
+    from st_vlm.cli.pseudo_label_run import matrix_of, pointed
+
+    finds = source_options(semantics_option, "--semantics-option")
+    if box:
+        if semantics is not None:
+            raise typer.BadParameter("--box follows without a detector: leave --semantics away.")
+        semantics, finds = "pointed", pointed(box, objects or ())
+        objects = None
+    found = geometry or ("depthpro-odometry" if camera_height is None else "ground-plane")
+    raise typer.Exit(
+        run(
+            video.absolute(),
+            objects or (),
+            (semantics or "grounded-sam2", finds),
+            (found, source_options(geometry_option, "--geometry-option")),
+            focal,
+            matrix_of(intrinsics),
+            camera_height,
+            seconds,
+            out,
+            seed,
+            form,
+        )
+    )

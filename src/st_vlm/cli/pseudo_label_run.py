@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from st_vlm.cli.output import counted, print_table, say
 from st_vlm.errors import InputError
 from st_vlm.pseudo_labels.executors import Execution, needed, submit, walk_on
 from st_vlm.pseudo_labels.files import QUESTIONS
+from st_vlm.pseudo_labels.measuring.naming import read_phrase
 from st_vlm.pseudo_labels.pipeline import RunReport, prepare, run_pipeline
 from st_vlm.pseudo_labels.quality_table import DROPPED, KEPT, UNFINISHED, summary
 from st_vlm.pseudo_labels.run_settings import STAGES, RunSettings
@@ -81,6 +83,26 @@ def matrix_of(intrinsics: str | None) -> tuple[float, ...] | None:
     except ValueError:
         raise InputError(f"--intrinsics takes fx,fy,cx,cy in pixels, not {intrinsics!r}.") from None
     return fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0
+
+
+def pointed(boxes: Sequence[str], nouns: Sequence[str]) -> dict[str, Any]:
+    """The arguments of the backend `pointed` from `x1,y1,x2,y2@second` texts.
+
+    Raises:
+        InputError: A text of another form.
+    """
+    found: dict[str, Any] = {"boxes": [], "times_s": [], "categories": []}
+    for k, text in enumerate(boxes):
+        place, _, second = text.partition("@")
+        try:
+            box = [float(number) for number in place.split(",")]
+            at = float(second or 0)
+        except ValueError:
+            raise InputError(f"--box takes x1,y1,x2,y2@SECOND, not {text!r}.") from None
+        found["boxes"].append(box)
+        found["times_s"].append(at)
+        found["categories"].append(read_phrase(nouns[k] if k < len(nouns) else "car").noun)
+    return found
 
 
 def _row(line) -> list:

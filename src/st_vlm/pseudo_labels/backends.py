@@ -16,6 +16,7 @@ SEMANTICS = {
     "onnx": f"{_PACKAGE}.semantics.onnx_tracking:OnnxTracking",
     "grounded-sam2": f"{_PACKAGE}.semantics.grounded_sam2:GroundedSam2",
     "edgetam": f"{_PACKAGE}.semantics.edgetam:EdgeTam",
+    "pointed": f"{_PACKAGE}.semantics.pointed:PointedAt",
     "sam3": f"{_PACKAGE}.semantics.sam3:Sam3",
 }
 GEOMETRY = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -115,24 +116,12 @@ class PseudoLabelled:
         lifted = read_tracks(self.path / CLIPS / recording_id / TRACKS_FILE)
         if len(lifted.poses) != len(clip.frames):
             raise InputError(f"Clip {recording_id} has {len(clip.frames)} frames but {len(lifted.poses)} poses.")
+        found = recording_of(clip, lifted)
         seen = {}
         if camera is not None:
             seen["camera"] = Camera(CAMERA, lifted.intrinsics, tuple(clip.size), lifted.poses)
             seen["frames"] = self._frames(clip, images)
-        return Recording(
-            id=recording_id,
-            source=self.name,
-            licence=clip.licence,
-            tracks=tuple(_track(clip, lifted, k) for k in range(len(lifted))),
-            domain=clip.domain,
-            provenance="pseudo",
-            split=self.split(recording_id),
-            error_bound=self.max_expected_error,
-            labelled_by=", ".join(f"{name}: {licence}" for name, licence in lifted.quality.licences.items()),
-            ego_times_ns=np.array(clip.times_ns, np.int64),
-            ego_centres=lifted.poses[:, :3, 3],
-            **seen,
-        )
+        return replace(found, split=self.split(recording_id), error_bound=self.max_expected_error, **seen)
 
     def _clip(self, recording_id: str) -> Clip:
         if recording_id not in self._ids:
@@ -159,6 +148,21 @@ class _Reader:
         if self._video is None:
             self._video = VideoFrames(self._path)
         return self._video.read(self._numbers[index])
+
+
+def recording_of(clip: Clip, lifted: LiftedTracks) -> Recording:
+    """The tracks of a clip as a recording without a camera."""
+    return Recording(
+        id=clip.id,
+        source=PseudoLabelled.name,
+        licence=clip.licence,
+        tracks=tuple(_track(clip, lifted, k) for k in range(len(lifted))),
+        domain=clip.domain,
+        provenance="pseudo",
+        labelled_by=", ".join(f"{name}: {licence}" for name, licence in lifted.quality.licences.items()),
+        ego_times_ns=np.array(clip.times_ns, np.int64),
+        ego_centres=lifted.poses[:, :3, 3],
+    )
 
 
 def _track(clip: Clip, lifted: LiftedTracks, k: int) -> Track:
