@@ -175,8 +175,8 @@ def _segment(run: Run, clip: Clip, folder: Path) -> None:
 
 def _check(run: Run, clip: Clip, folder: Path) -> None:
     segments = read_segments(folder / SEGMENTS_FILE)
-    answers = run.check.check(run.frames(clip), segments)
-    write_json(folder / CHECK_FILE, {str(k): answer for k, answer in enumerate(answers)})
+    verdicts = run.check.check(run.frames(clip), segments)
+    write_json(folder / CHECK_FILE, {str(k): asdict(verdict) for k, verdict in enumerate(verdicts)})
 
 
 def _measure(run: Run, clip: Clip, folder: Path) -> None:
