@@ -130,6 +130,21 @@ def test_between_boxes_half_a_second_apart_an_object_moves_evenly(clip, tmp_path
     np.testing.assert_allclose(segments.boxes[0, 1], truth(5), atol=1e-9)
 
 
+def test_a_box_between_two_is_as_certain_as_the_less_certain(clip, tmp_path):
+    value = coco(frames=(3, 8))
+    for row in value["annotations"]:
+        row["score"] = 0.9 if row["image_id"] == 103 else 0.4
+    assert GivenSegments(written(tmp_path / "all.json", value)).segment(clip).scores[0, 1] == pytest.approx(0.4)
+
+
+def test_nothing_is_taken_from_beyond_a_cut(videos, tmp_path):
+    path = written(tmp_path / "all.json", coco(frames=(2, 7, 13, 17)))
+    cut = a_clip(frames=(0, 5, 10, 15), times_ns=(0, 5 * 10**8, 10**9, 15 * 10**8), last=15)
+    assert GivenSegments(path).segment(ClipFrames(cut, videos)).seen[0].tolist() == [False, True, False, False]
+    whole = a_clip(frames=(0, 5, 10, 15), times_ns=(0, 5 * 10**8, 10**9, 15 * 10**8), last=20)
+    assert GivenSegments(path).segment(ClipFrames(whole, videos)).seen[0].tolist() == [False, True, False, True]
+
+
 def mot(rows):
     return "".join(",".join(map(str, row)) + "\n" for row in rows)
 
