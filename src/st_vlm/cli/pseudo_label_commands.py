@@ -53,6 +53,12 @@ def pseudo_label(
     semantics_option: Annotated[_BackendOptions, _backend("semantics")] = None,
     geometry_option: Annotated[_BackendOptions, _backend("geometry")] = None,
     check_option: Annotated[_BackendOptions, _backend("check")] = None,
+    self_check: Annotated[
+        bool,
+        typer.Option(
+            "--self-check", help="Run each clip backwards, too, and drop it where both disagree.", rich_help_panel=_RUN
+        ),
+    ] = False,
     layout: Annotated[
         str,
         typer.Option(help="Of the videos: folder, bdd100k, multisports or llava-video-178k.", rich_help_panel=_RUN),
@@ -98,7 +104,8 @@ def pseudo_label(
         str | None,
         typer.Option(
             "--from",
-            help="Make this stage and those behind it again: probe, semantics, check, geometry, lift or questions.",
+            help="Make this stage and those behind it again: probe, semantics, check, geometry, self-check, lift or "
+            "questions.",
             rich_help_panel=_RUN,
             show_default=False,
         ),
@@ -183,6 +190,7 @@ def pseudo_label(
         semantics_options=source_options(semantics_option, "--semantics-option"),
         geometry_options=source_options(geometry_option, "--geometry-option"),
         check_options=source_options(check_option, "--check-option"),
+        self_check=self_check,
         seed=seed,
         max_expected_error=max_expected_error,
         tasks=tuple(tasks or ()),

@@ -1,9 +1,12 @@
 """The files of a run: one folder a clip, a file a stage, each written whole or not at all.
 
 OUT/run.json                    what the run depends on
-OUT/clips/ID/clip.json          probe and cut
+OUT/probed/NAME.json            probe: a video's clips, and what was dropped of it
+OUT/clips/ID/clip.json          probe: one clip
 OUT/clips/ID/segments.parquet   semantics
+OUT/clips/ID/check.json         check: whether each object is what it is taken for
 OUT/clips/ID/geometry.npz       geometry
+OUT/clips/ID/self_check.json    self-check: how the clip played backwards agrees
 OUT/clips/ID/tracks.parquet     lift, smooth, filter; its metadata tell the clip's quality
 OUT/clips/ID/failed.json        why a clip was dropped, and at which stage
 OUT/quality.parquet             a line a clip
@@ -26,6 +29,7 @@ CLIPS = "clips"
 CLIP_FILE = "clip.json"
 SEGMENTS_FILE = "segments.parquet"
 CHECK_FILE = "check.json"
+SELF_CHECK_FILE = "self_check.json"
 GEOMETRY_FILE = "geometry.npz"
 TRACKS_FILE = "tracks.parquet"
 FAILED_FILE = "failed.json"

@@ -11,7 +11,7 @@ from st_vlm.errors import InputError
 from st_vlm.pseudo_labels.files import RUN_FILE, read_json, write_json
 from st_vlm.pseudo_labels.source import MOST_EXPECTED_ERROR
 
-STAGES = ("probe", "semantics", "check", "geometry", "lift", "questions")
+STAGES = ("probe", "semantics", "check", "geometry", "self-check", "lift", "questions")
 # Each stage's own settings.
 _OF_STAGE = {
     "probe": (
@@ -27,6 +27,7 @@ _OF_STAGE = {
     "semantics": ("semantics", "semantics_options"),
     "check": ("check", "check_options"),
     "geometry": ("geometry", "geometry_options"),
+    "self-check": ("self_check",),
     "lift": ("seed",),
     "questions": ("max_expected_error", "tasks", "balance"),
 }
@@ -44,6 +45,7 @@ class RunSettings:
         max_clips, max_seconds: Of each video (`probing.stage.probe_and_cut`).
         semantics, geometry, check: Names of the backends (`backends`); no check without a name.
         semantics_options, geometry_options, check_options: Theirs.
+        self_check: Whether each clip is also run backwards.
         seed: Of draws and questions.
         max_expected_error: As for the source `pseudo`.
         tasks, balance: As for `building.settings.BuildSettings`.
@@ -63,6 +65,7 @@ class RunSettings:
     semantics_options: dict[str, Any] = field(default_factory=dict)
     geometry_options: dict[str, Any] = field(default_factory=dict)
     check_options: dict[str, Any] = field(default_factory=dict)
+    self_check: bool = False
     seed: int = 0
     max_expected_error: float = MOST_EXPECTED_ERROR
     tasks: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from st_vlm.errors import InputError
 from st_vlm.pseudo_labels.backends import make_backend
@@ -23,6 +24,7 @@ from st_vlm.pseudo_labels.files import (
     QUALITY_FILE,
     QUESTIONS,
     SEGMENTS_FILE,
+    SELF_CHECK_FILE,
     TRACKS_FILE,
     read_json,
     write_json,
@@ -34,13 +36,19 @@ from st_vlm.pseudo_labels.probing.finding import VideoFile, find_videos
 from st_vlm.pseudo_labels.probing.stage import probe_and_cut
 from st_vlm.pseudo_labels.run_settings import STAGES, RunSettings
 from st_vlm.pseudo_labels.segments import Segments, read_segments, write_segments
+from st_vlm.pseudo_labels.self_check import SelfCheck, check_backwards, run_backwards
 from st_vlm.pseudo_labels.unavailable import Unavailable
 from st_vlm.questions.clips import file_name
 
 logger = logging.getLogger(__name__)
 
-CLIP_STAGES = ("semantics", "check", "geometry", "lift")
-_FILES = {"semantics": SEGMENTS_FILE, "check": CHECK_FILE, "geometry": GEOMETRY_FILE, "lift": TRACKS_FILE}
+_FILES = {
+    "semantics": SEGMENTS_FILE,
+    "check": CHECK_FILE,
+    "geometry": GEOMETRY_FILE,
+    "self-check": SELF_CHECK_FILE,
+    "lift": TRACKS_FILE,
+}
 
 
 class Run:
@@ -76,7 +84,12 @@ class Run:
 
     def stages(self) -> tuple[str, ...]:
         """The stages that the run has before its questions."""
-        return tuple(stage for stage in STAGES[:-1] if stage != "check" or self.settings.check is not None)
+        left_out = {
+            stage
+            for stage, wanted in (("check", self.settings.check is not None), ("self-check", self.settings.self_check))
+            if not wanted
+        }
+        return tuple(stage for stage in STAGES[:-1] if stage not in left_out)
 
     def is_due(self, stage: str, item: str) -> bool:
         """Whether a stage is still to be made of an item: the clip has not failed, and the file is not there."""
@@ -142,9 +155,9 @@ class Run:
                 note = read_json(failed)
                 if note.get("again") or STAGES.index(note["stage"]) >= index:
                     failed.unlink()
-            for stage in CLIP_STAGES:
+            for stage, name in _FILES.items():
                 if STAGES.index(stage) >= index:
-                    (folder / _FILES[stage]).unlink(missing_ok=True)
+                    (folder / name).unlink(missing_ok=True)
         if from_stage is not None:
             shutil.rmtree(self.out / QUESTIONS, ignore_errors=True)
             (self.out / QUALITY_FILE).unlink(missing_ok=True)
@@ -184,8 +197,18 @@ def _measure(run: Run, clip: Clip, folder: Path) -> None:
     write_geometry(run.geometry.measure(run.frames(clip), segments), folder / GEOMETRY_FILE)
 
 
+def _self_check(run: Run, clip: Clip, folder: Path) -> None:
+    segments, geometry = _checked_segments(folder), read_geometry(folder / GEOMETRY_FILE)
+    backends = run.semantics, run.geometry
+    with TemporaryDirectory(prefix="st-vlm-") as temporary:
+        found = run_backwards(run.frames(clip), Path(temporary), *backends, segments, geometry)
+    write_json(folder / SELF_CHECK_FILE, asdict(found))
+
+
 def _lift(run: Run, clip: Clip, folder: Path) -> None:
     segments, geometry = _checked_segments(folder), read_geometry(folder / GEOMETRY_FILE)
+    if (folder / SELF_CHECK_FILE).is_file():
+        check_backwards(SelfCheck(**read_json(folder / SELF_CHECK_FILE)))
     write_tracks(lift(clip, segments, geometry, seed=run.settings.seed), folder / TRACKS_FILE)
 
 
@@ -202,5 +225,6 @@ _DO: dict[str, Callable[[Run, Clip, Path], None]] = {
     "semantics": _segment,
     "check": _check,
     "geometry": _measure,
+    "self-check": _self_check,
     "lift": _lift,
 }

@@ -18,7 +18,7 @@ from st_vlm.pseudo_labels.quality_table import quality_table, write_quality
 from st_vlm.pseudo_labels.run_settings import RunSettings
 from st_vlm.pseudo_labels.stages import Run
 
-GPU_STAGES = ("semantics", "check", "geometry")
+GPU_STAGES = ("semantics", "check", "geometry", "self-check")
 
 
 class DoStage(PipelineStep):

@@ -17,6 +17,7 @@ class GeometryBackend(Protocol):
     Attributes:
         name: As on the command line.
         licence: Of its weights, SPDX identifier or short name; empty where it has none.
+        from_files: Whether what it finds was made beforehand, for these very videos; False where it is not there.
     """
 
     name: str

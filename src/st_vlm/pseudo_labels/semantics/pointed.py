@@ -27,6 +27,7 @@ class PointedAt:
 
     name = "pointed"
     licence = ""
+    from_files = True
 
     def __init__(
         self, boxes: Sequence[Sequence[float]], times_s: Sequence[float], categories: Sequence[str] = ()
