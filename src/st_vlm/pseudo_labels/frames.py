@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -53,20 +51,8 @@ class ClipFrames:
 
     def at(self, numbers: Sequence[int], size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
         """Some of the video's frames by increasing numbers, as `images`. One is held at a time."""
-        numbers, info = list(numbers), self.info
-        given = 0
-        # Where keyframes are not what the file says, some frames come late. Those are decoded anew, with all that is
-        # before them: whoever held the others until then would hold them all.
-        for known in (info, replace(info, keyframes=np.arange(len(info)) == 0)):
-            with closing(iterate_frames(self.path, numbers[given:], known, size)) as decoded:
-                for due, (row, image) in enumerate(decoded):
-                    if row != due:
-                        break
-                    yield image
-                    given += 1
-                else:
-                    return
-        raise InputError(f"{self.path}: frame {numbers[given]} does not decode. The file is cut off or damaged.")
+        for _, image in iterate_frames(self.path, numbers, self.info, size):
+            yield image
 
     def between(self, step_s: float) -> np.ndarray:
         """(D,) increasing numbers of frames about `step_s` apart over the clip's stretch, all of the clip's own among

@@ -154,7 +154,7 @@ def iterate_frames(
         size: Width and height to bring frames to, as players show them; None: as they are.
 
     Yields:
-        The place in `indices`, mostly in order, and the frame, (H, W, 3) uint8 RGB, which the caller may change.
+        The place in `indices`, in order, and the frame, (H, W, 3) uint8 RGB, which the caller may change.
 
     Raises:
         InputError: As `read_frames`.
@@ -259,23 +259,33 @@ def _threads() -> str:
 
 def _decode(name: str, container, stream, info: VideoInfo, wanted: np.ndarray):
     """Yields (row, decoded frame) for each of the sorted, distinct wanted indices."""
-    row_of = {int(info.ticks[index]): row for row, index in enumerate(wanted)}
+    due = 0
     for first, last in _passes(info, wanted):
         if first > 0:
             container.seek(int(info.ticks[first]), stream=stream, backward=True)
+        row_of = {int(info.ticks[index]): row for row, index in enumerate(wanted) if first <= index <= last}
         needed = _needed(info, wanted[(first <= wanted) & (wanted <= last)])
-        yield from _decode_needed(container, stream, row_of, needed)
-    if row_of:
-        # A file whose keyframes or references are not what they say: everything, from the start.
-        container.seek(int(info.ticks[0]), stream=stream, backward=True)
-        stream.codec_context.skip_frame = "DEFAULT"
-        for frame in container.decode(stream):
-            if frame.pts in row_of:
-                yield row_of.pop(frame.pts), frame
-            if not row_of:
-                return
-        missing = np.flatnonzero(np.isin(info.ticks, list(row_of)))
-        raise InputError(f"{name}: frame {missing[0]} does not decode. The file is cut off or damaged.")
+        for row, frame in _decode_needed(container, stream, row_of, needed):
+            # Frames come in the order in which they are shown: one before this has been missed.
+            if row != due:
+                break
+            yield row, frame
+            due += 1
+        if due < np.searchsorted(wanted, last, side="right"):
+            break
+    if due == len(wanted):
+        return
+    # A file whose keyframes or references are not what they say: everything, from the start.
+    row_of = {int(info.ticks[index]): row for row, index in enumerate(wanted) if row >= due}
+    container.seek(int(info.ticks[0]), stream=stream, backward=True)
+    stream.codec_context.skip_frame = "DEFAULT"
+    for frame in container.decode(stream):
+        if frame.pts in row_of:
+            yield row_of.pop(frame.pts), frame
+        if not row_of:
+            return
+    missing = np.flatnonzero(np.isin(info.ticks, list(row_of)))
+    raise InputError(f"{name}: frame {missing[0]} does not decode. The file is cut off or damaged.")
 
 
 def _decode_needed(container, stream, row_of: dict[int, int], needed: set[int]):

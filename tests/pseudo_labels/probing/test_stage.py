@@ -32,14 +32,14 @@ def only(dropped):
 
 
 def test_one_shot_is_cut_into_clips_of_forty_frames(tmp_path, shot):
-    path = write_frames(tmp_path / "long.mp4", shot(0, 446), np.arange(446) / 10)
+    path = write_frames(tmp_path / "long.mp4", shot(0, 179), np.arange(179) / 4)
     clips, dropped = cut(path)
     assert [len(clip.frames) for clip in clips] == [40, 40, 10]
     assert not dropped
     times = np.concatenate([np.array(clip.times_ns) for clip in clips]) * 1e-9
     np.testing.assert_allclose(times, np.arange(90) * 0.5, atol=1e-6)
-    assert clips[1].frames == tuple(range(200, 400, 5))
-    assert (clips[1].first, clips[1].last, clips[1].size) == (200, 395, (128, 72))
+    assert clips[1].frames == tuple(range(80, 160, 2))
+    assert (clips[1].first, clips[1].last, clips[1].size) == (80, 158, (128, 72))
 
 
 @pytest.mark.parametrize("frames", [40, 101, 200])
@@ -162,6 +162,7 @@ print(label("large.mp4") - small)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the unit of ru_maxrss is that of Linux")
 def test_of_an_8k_video_few_frames_are_held(tmp_path, shot):
     """A frame is 50 MB as the decoder holds it. Intra coding: what a codec itself must remember is not ours."""
@@ -246,11 +247,27 @@ def test_what_is_known_goes_into_the_clip_and_its_file(tmp_path, shot):
 
 
 def test_limits(tmp_path, shot):
-    path = write_frames(tmp_path / "v.mp4", shot(0, 900), np.arange(900) / 10)
+    path = write_frames(tmp_path / "v.mp4", shot(0, 360), np.arange(360) / 4)
     assert len(cut(path)[0]) == 5
     few = cut(path, max_clips=2)[0]
     assert [clip.id for clip in few] == ["v.mp4-001", "v.mp4-003"]
     assert cut(path, max_seconds=10)[0][0].times_s[-1] == pytest.approx(10)
+
+
+def test_a_real_drive_is_one_shot_and_splices_of_it_are_found(tmp_path, real_data):
+    """The 40 images of scene-0103, shown at 10 a second instead of 2: five times as fast. Then a part of it
+    and the same mirrored, at 6 a second."""
+    images = sorted((real_data / "nuscenes").rglob("*.jpg"), key=lambda path: path.name.rsplit("__", 1)[-1])
+    if len(images) < 40:
+        pytest.skip("no images of scene-0103")
+    drive = [np.asarray(Image.open(path).convert("RGB")) for path in images[:40]]
+    clips, dropped = cut(write_frames(tmp_path / "whole.mp4", drive, np.arange(40) / 10))
+    assert [(clip.first, len(clip.frames)) for clip in clips] == [(0, 9)]
+    assert not dropped
+    there = drive[14:34]
+    street = [*there, *(image[:, ::-1] for image in there)]
+    clips, _ = cut(write_frames(tmp_path / "two.mp4", street, np.arange(40) / 6))
+    assert [clip.first for clip in clips] == [0, 20]
 
 
 def test_a_path_that_leads_out_is_refused(tmp_path):

