@@ -307,9 +307,9 @@ def test_two_objects_that_pass_each_other_keep_their_numbers():
     assert numbers[0, 0] != numbers[0, 1]
 
 
-def test_what_speeds_up_to_its_own_width_a_step_is_one_object_from_its_first_box():
-    # From the last box to the next there is hardly an overlap: only what was believed of its speed tells.
-    found = going(range(4), 0, 20) + going(range(6), 98, 38)
+def test_what_speeds_up_beyond_its_own_width_a_step_is_one_object_from_its_first_box():
+    # From the last box to the next there is no overlap: only what was believed of its speed tells.
+    found = going(range(4), 0, 20) + going(range(6), 106, 46)
     assert set(np.concatenate(follow(found, 0.5, 0.45)).tolist()) == {0}
 
 
