@@ -1,5 +1,7 @@
 """What a stage writes, the next one reads: masks, boxes, depth and poses come back, and a broken file is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,14 @@ def test_only_keeps_masks_with_their_objects():
     assert not second.masks
     first = segments.only(np.array([True, False]))
     assert first.mask(0, 0).sum() == 18 * 12
+
+
+def test_a_mask_that_does_not_fill_its_image_is_refused(tmp_path):
+    segments = two_objects()
+    broken = replace(segments, masks={(0, 0): b"zzzz"})
+    write_segments(broken, tmp_path / "s.parquet")
+    with pytest.raises(InputError, match="object 0 in frame 0"):
+        read_segments(tmp_path / "s.parquet")
 
 
 def test_geometry_comes_back(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -119,6 +120,30 @@ def decode_mask(counts: bytes, size: tuple[int, int]) -> np.ndarray:
     return coco.decode({"size": [size[1], size[0]], "counts": counts}).astype(bool)
 
 
+def fits(counts: bytes, size: tuple[int, int]) -> bool:
+    """Whether compressed run lengths fill a mask of width and height `size`, no more and no less.
+
+    pycocotools trusts them, and reads memory that is not theirs.
+    """
+    lengths: list[int] = []
+    value = shift = 0
+    for byte in counts:
+        part = byte - 48
+        # A letter holds five bits, the lowest first; the sixth says that more follow.
+        if not 0 <= part < 64 or shift > 30:
+            return False
+        value |= (part & 31) << shift
+        shift += 5
+        if part & 32:
+            continue
+        if part & 16:
+            value -= 1 << shift
+        # From the fourth on, the difference to the last but one.
+        lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
+        value = shift = 0
+    return shift == 0 and all(length >= 0 for length in lengths) and sum(lengths) == math.prod(size)
+
+
 def write_segments(segments: Segments, path: Path) -> None:
     """Write a row an object and frame; frames' number, sizes, backend and licence are the file's metadata."""
     objects, frames = np.nonzero(segments.seen)
@@ -148,11 +173,15 @@ def write_segments(segments: Segments, path: Path) -> None:
         pq.write_table(table.replace_schema_metadata(about), temporary)
 
 
-def read_segments(path: Path) -> Segments:
+def read_segments(path: Path, refuse_broken: bool = True) -> Segments:
     """Read what `write_segments` wrote.
 
+    Args:
+        path: The file.
+        refuse_broken: False: masks are not looked at; whoever uses them must (`fits`).
+
     Raises:
-        InputError: The file is missing or another one, or its numbers do not fit each other.
+        InputError: The file is missing or another one, its numbers do not fit each other, or a mask is broken.
     """
     try:
         table = pq.read_table(path)
@@ -175,6 +204,8 @@ def read_segments(path: Path) -> Segments:
     for k, t, category, mask in zip(objects.tolist(), frames.tolist(), *values.values(), strict=True):
         names[k] = category
         if mask is not None:
+            if refuse_broken and not fits(mask, mask_size):
+                raise InputError(f"{path}: the mask of object {k} in frame {t} is broken. Make the file again.")
             masks[k, t] = mask
     return Segments(
         tuple(names), placed, scored, size, mask_size, masks, about.get("backend", ""), about.get("licence", "")

@@ -51,6 +51,7 @@ class GivenSegments:
 
     name = "given"
     licence = ""
+    from_files = True
 
     def __init__(self, path: str | Path, category: str = "pedestrian", threshold: float = 0.45) -> None:
         self.path, self.category = Path(str(path)), class_noun(str(category))
@@ -69,7 +70,7 @@ class GivenSegments:
         """
         path = find_file(self.path, frames)
         if path.suffix == SEGMENTS:
-            return self._fitting(read_segments(path), path, frames.clip)
+            return self._fitting(read_segments(path, refuse_broken=False), path, frames.clip)
         return self._segments(self._rows(path, frames), path, frames)
 
     def _rows(self, path: Path, frames: ClipFrames) -> GivenRows:

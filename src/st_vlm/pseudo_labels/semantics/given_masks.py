@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from st_vlm.errors import InputError
-from st_vlm.pseudo_labels.segments import decode_mask, encode_mask
+from st_vlm.pseudo_labels.segments import decode_mask, encode_mask, fits
 
 # Of a mask: an image of 16K. More is a mistake, and would fill the memory.
 _MOST_PIXELS = 2**27
@@ -46,30 +46,6 @@ def compressed(outline: object, size: tuple[int, int]) -> tuple[bytes, tuple[int
     if not isinstance(counts, bytes) or pixels > _MOST_PIXELS or not fits(counts, (shape[1], shape[0])):
         return None
     return counts, (shape[1], shape[0])
-
-
-def fits(counts: bytes, size: tuple[int, int]) -> bool:
-    """Whether compressed run lengths fill a mask of width and height `size`, no more and no less.
-
-    pycocotools trusts them, and reads memory that is not theirs.
-    """
-    lengths: list[int] = []
-    value = shift = 0
-    for byte in counts:
-        part = byte - 48
-        # A letter holds five bits, the lowest first; the sixth says that more follow.
-        if not 0 <= part < 64 or shift > 30:
-            return False
-        value |= (part & 31) << shift
-        shift += 5
-        if part & 32:
-            continue
-        if part & 16:
-            value -= 1 << shift
-        # From the fourth on, the difference to the last but one.
-        lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
-        value = shift = 0
-    return shift == 0 and all(length >= 0 for length in lengths) and sum(lengths) == math.prod(size)
 
 
 def box_around(counts: bytes, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
