@@ -12,6 +12,7 @@ from st_vlm.errors import InputError
 from st_vlm.pseudo_labels import frames as module
 from st_vlm.pseudo_labels.clip import Clip
 from st_vlm.pseudo_labels.frames import ClipFrames, probed
+from st_vlm.video import decoding
 
 COUNT = 100
 
@@ -109,6 +110,30 @@ def test_few_frames_are_held(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 4 * 3 * size[0] * size[1]
     finally:
         tracemalloc.stop()
+
+
+def test_a_clip_late_in_its_video_is_sought(path, monkeypatch):
+    """Packets far before its keyframe are not even read."""
+    read = []
+    number = {int(tick): k for k, tick in enumerate(probed(path).ticks)}
+    needed = decoding._decode_needed
+
+    def watched(container, stream, row_of, ticks):
+        packets = container.demux
+
+        class Container:
+            def demux(self, stream):
+                for packet in packets(stream):
+                    if packet.size:
+                        read.append(number[packet.pts])
+                    yield packet
+
+        return needed(Container(), stream, row_of, ticks)
+
+    monkeypatch.setattr(decoding, "_decode_needed", watched)
+    assert [number_in(image) for image in clip_of(path, list(range(75, 95))).images()] == list(range(75, 95))
+    # Where frames are stored out of order, FFmpeg may go a keyframe farther back.
+    assert min(read) >= 45
 
 
 def test_a_file_that_changed_is_probed_again(path):
