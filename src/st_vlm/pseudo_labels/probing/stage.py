@@ -63,9 +63,6 @@ def probe_and_cut(
     times_ns = np.round(info.times_s * 1e9).astype(np.int64)
     shots = find_shots(looks, times_s)
     stretches = [tuple(looks.numbers[run]) for run in shots.runs]
-    if stretches and shots.runs[-1, 1] == len(looks) - 1:
-        # Behind the last look there is less than a cut could hide in.
-        stretches[-1] = stretches[-1][0], last
     whole = [part for stretch in stretches for part in _without(stretch, looks.broken)]
     pieces = [frames for part in whole for frames in cut_shot(times_ns, *part)]
     long = [frames for frames in pieces if lasts(times_ns, frames) >= LEAST_SECONDS]
