@@ -63,5 +63,7 @@ def test_what_is_not_known_is_asked_for(tmp_path):
         GroundPlane(focal=0)
     with pytest.raises(InputError, match="height must be a positive number, not nan"):
         GroundPlane(camera_height=float("nan"))
+    with pytest.raises(InputError, match="focal length must be a positive number, not 'wide'"):
+        GroundPlane(focal="wide")
     with pytest.raises(InputError, match="does not exist"):
         GroundPlane(poses=tmp_path / "none")

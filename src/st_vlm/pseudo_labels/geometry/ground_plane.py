@@ -43,10 +43,8 @@ class GroundPlane:
         poses: str | Path | None = None,
         up: str = "z",
     ) -> None:
-        for what, value in (("focal length", focal), ("camera's height", camera_height)):
-            if value is not None and not (np.isfinite(value) and value > 0):
-                raise InputError(f"The {what} must be a positive number, not {value}.")
-        self._focal, self._height = focal, camera_height
+        self._focal = _positive("focal length", focal)
+        self._height = _positive("camera's height", camera_height)
         self._given = None if poses is None else GivenGeometry(poses, up)
 
     def measure(self, frames: ClipFrames, segments: Segments) -> ClipGeometry:
@@ -88,5 +86,14 @@ class GroundPlane:
             x, y = (width - 1) / 2, (height - 1) / 2
             clip = replace(clip, intrinsics=(self._focal, 0.0, x, 0.0, self._focal, y, 0.0, 0.0, 1.0))
         if clip.camera_height is None and self._height is not None:
-            clip = replace(clip, camera_height=float(self._height))
+            clip = replace(clip, camera_height=self._height)
         return clip
+
+
+def _positive(what: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    number = float(value) if isinstance(value, int | float | np.number) and not isinstance(value, bool) else np.nan
+    if not (np.isfinite(number) and number > 0):
+        raise InputError(f"The {what} must be a positive number, not {value!r}.")
+    return number
