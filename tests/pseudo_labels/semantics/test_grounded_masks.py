@@ -1,5 +1,6 @@
 """Who enters, leaves, is seen twice or never was: a detector and a tracker that know the truth of drawn squares."""
 
+import sys
 import weakref
 
 import numpy as np
@@ -244,6 +245,12 @@ def test_big_images_are_made_smaller_one_at_a_time(clip_frames, monkeypatch):
 def test_numbers_that_cannot_be(options, words):
     with pytest.raises(InputError, match=words):
         GroundedMasks(KnowingDetector([]), KnowingTracker([]), **options)
+
+
+def test_without_pycocotools(clip_frames, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(InputError, match=r"st-vlm\[pseudo\]"):
+        segmented(clip_frames, [])
 
 
 def test_sizes_of_masks_and_images():

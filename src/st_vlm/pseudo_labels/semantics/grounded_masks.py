@@ -14,7 +14,7 @@ from st_vlm.pseudo_labels.segments import Segments
 from st_vlm.pseudo_labels.semantics.detections import Detections
 from st_vlm.pseudo_labels.semantics.mask_following import follow_masks
 from st_vlm.pseudo_labels.semantics.mask_tracker import MaskTracker
-from st_vlm.pseudo_labels.semantics.merging import confirmed, merge, segments_of, set_apart
+from st_vlm.pseudo_labels.semantics.merging import coco, confirmed, merge, segments_of, set_apart
 
 # Of masks: finer than what lifting looks at.
 WIDEST_MASK = 640
@@ -71,6 +71,7 @@ class GroundedMasks:
 
     def segment(self, frames: ClipFrames) -> Segments:
         """As `SemanticsBackend.segment`."""
+        coco()  # or else all the work is done before it is missed
         clip = frames.clip
         numbers = frames.between(self.step_s)
         own = np.searchsorted(numbers, clip.frames)

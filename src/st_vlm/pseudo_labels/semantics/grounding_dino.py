@@ -52,8 +52,8 @@ class GroundingDino:
         from transformers import GroundingDinoForObjectDetection, GroundingDinoProcessor
 
         device = choose_device(self._device)
-        processor = load_processor(GroundingDinoProcessor, self.checkpoint)
         model = load_model(GroundingDinoForObjectDetection, self.checkpoint, device, torch.float32)
+        processor = load_processor(GroundingDinoProcessor, self.checkpoint)
         return model, processor, device
 
     def detect(self, images: Sequence[np.ndarray], size: tuple[int, int]) -> list[Detections]:
@@ -70,7 +70,7 @@ class GroundingDino:
 
         model, processor, device = self._loaded
         # On the processor's own device: of many images at once, resizing them takes as long as the model.
-        pixels = processor.image_processor(images=list(images), return_tensors="pt", device=device)
+        pixels = processor.image_processor(images=list(images), return_tensors="pt", device=device).to(device)
         found: list[list[Detections]] = [[] for _ in images]
         for prompt in self._prompts:
             words = processor.tokenizer(prompt.text, return_offsets_mapping=True, return_token_type_ids=True)

@@ -50,14 +50,14 @@ class MaskTracker:
 
     @cached_property
     def _loaded(self):
-        from transformers import EdgeTamVideoModel, Sam2VideoModel, Sam2VideoProcessor
+        import transformers
 
+        # Asked for by name, for each takes seconds to import.
+        kind = getattr(transformers, {SAM2: "Sam2VideoModel", EDGETAM: "EdgeTamVideoModel"}[self.kind])
         device = choose_device(self._device)
         dtype = choose_dtype(self._dtype, device)
-        processor = load_processor(Sam2VideoProcessor, self.checkpoint)
-        model = load_model(
-            {SAM2: Sam2VideoModel, EDGETAM: EdgeTamVideoModel}[self.kind], self.checkpoint, device, dtype
-        )
+        model = load_model(kind, self.checkpoint, device, dtype)
+        processor = load_processor(transformers.Sam2VideoProcessor, self.checkpoint)
         return model, processor, device, dtype
 
     def open(self, images: Iterable[np.ndarray]) -> MaskTracking:
@@ -86,7 +86,7 @@ def _prepared(processor, image: np.ndarray, device):
     """(1, 3, H, W), one image as the model takes it; alone, for a big one is the bigger part of the memory."""
     import torch
 
-    frame = torch.from_numpy(image).permute(2, 0, 1)[None]
+    frame = torch.tensor(image).permute(2, 0, 1)[None]
     return processor.video_processor(videos=[frame], return_tensors="pt", device=device).pixel_values_videos[0]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from st_vlm.errors import InputError
 from st_vlm.pseudo_labels.clip import Clip
 from st_vlm.pseudo_labels.segments import Segments
 from st_vlm.pseudo_labels.semantics.coco_classes import group_of
@@ -151,13 +152,22 @@ def _shared(objects: Sequence[FollowedObject], size: tuple[int, int]):
 
 def _overlap(masks: Sequence[bytes], size: tuple[int, int]) -> np.ndarray:
     """(N, N) intersection over union."""
-    from pycocotools import mask as coco
-
     lengths = [{"size": [size[1], size[0]], "counts": counts} for counts in masks]
-    return np.asarray(coco.iou(lengths, lengths, [0] * len(lengths))).reshape(len(masks), len(masks))
+    return np.asarray(coco().iou(lengths, lengths, [0] * len(lengths))).reshape(len(masks), len(masks))
 
 
 def _areas(masks: Sequence[bytes], size: tuple[int, int]) -> np.ndarray:
-    from pycocotools import mask as coco
+    return np.asarray(coco().area([{"size": [size[1], size[0]], "counts": counts} for counts in masks]), np.float64)
 
-    return np.asarray(coco.area([{"size": [size[1], size[0]], "counts": counts} for counts in masks]), np.float64)
+
+def coco():
+    """What reads and writes run lengths.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    try:
+        from pycocotools import mask
+    except ImportError:
+        raise InputError('Masks need pycocotools, which is not installed: pip install "st-vlm[pseudo]".') from None
+    return mask

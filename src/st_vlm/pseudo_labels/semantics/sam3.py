@@ -12,14 +12,14 @@ from st_vlm.pseudo_labels.frames import ClipFrames
 from st_vlm.pseudo_labels.segments import Segments, encode_mask
 from st_vlm.pseudo_labels.semantics.grounded_masks import image_size, mask_size
 from st_vlm.pseudo_labels.semantics.mask_following import FollowedObject, without_specks
-from st_vlm.pseudo_labels.semantics.merging import merge, segments_of, set_apart
+from st_vlm.pseudo_labels.semantics.merging import coco, merge, segments_of, set_apart
 from st_vlm.pseudo_labels.semantics.prompts import DEFAULT_CLASSES, class_nouns
 from st_vlm.pseudo_labels.semantics.weights import choose_device, choose_dtype, licence_of, load_model, load_processor
 
 CHECKPOINT = "facebook/sam3"
 _GRANT = (
-    "its weights are granted one by one: ask at https://huggingface.co/facebook/sam3, and once they are granted log "
-    "in by `hf auth login`."
+    "Its weights are granted one by one: ask for them at https://huggingface.co/facebook/sam3, and log in by "
+    "`hf auth login` once they are granted."
 )
 
 
@@ -65,13 +65,14 @@ class Sam3:
 
         device = choose_device(self._device)
         dtype = choose_dtype(self._dtype, device)
-        processor = load_processor(Sam3VideoProcessor, self.checkpoint, _GRANT)
         model = load_model(Sam3VideoModel, self.checkpoint, device, dtype, _GRANT)
+        processor = load_processor(Sam3VideoProcessor, self.checkpoint, _GRANT)
         model.max_num_objects = self.most
         return model, processor, device, dtype
 
     def segment(self, frames: ClipFrames) -> Segments:
         """As `SemanticsBackend.segment`."""
+        coco()  # or else all the work is done before it is missed
         model, processor, device, dtype = self._loaded
         clip = frames.clip
         numbers = frames.between(self.step_s)
@@ -132,5 +133,5 @@ def _prepared(processor, image: np.ndarray, device):
     """(3, H, W), one image as the model takes it."""
     import torch
 
-    frame = torch.from_numpy(image).permute(2, 0, 1)[None]
+    frame = torch.tensor(image).permute(2, 0, 1)[None]
     return processor.video_processor(videos=[frame], return_tensors="pt", device=device).pixel_values_videos[0, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from st_vlm.errors import InputError
 # Of a model's tensors: a checkpoint of another version may lack a few that are not used here; a random model none.
 _MOST_MISSING = 0.02
 
+# Where there is no connection it takes a minute to be told so: not once a clip.
+_REFUSED: dict[str, tuple[float, str]] = {}
+_LONG_S, _ASK_AGAIN_S = 5.0, 600.0
 # By how checkpoints and folders of them are called.
 _LICENCES = {
     "grounding-dino": "Apache-2.0",
@@ -111,6 +115,10 @@ def _asked(load, checkpoint: str, grant: str):
     """
     from safetensors import SafetensorError
 
+    until, sentence = _REFUSED.get(str(checkpoint), (0.0, ""))
+    if time.monotonic() < until:
+        raise InputError(sentence)
+    begun = time.monotonic()
     quiet = logging.getLogger("transformers.modeling_utils")
     level = quiet.level
     # A table of all tensors that are amiss is no sentence; what is amiss is said by whoever called.
@@ -120,7 +128,10 @@ def _asked(load, checkpoint: str, grant: str):
     except ImportError as error:
         raise InputError(_needs(checkpoint, error)) from None
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise InputError(_why(str(checkpoint), error, grant)) from None
+        sentence, now = _why(str(checkpoint), error, grant), time.monotonic()
+        if now - begun > _LONG_S:
+            _REFUSED[str(checkpoint)] = now + _ASK_AGAIN_S, sentence
+        raise InputError(sentence) from None
     finally:
         quiet.setLevel(level)
 
@@ -148,10 +159,10 @@ def _why(checkpoint: str, error: Exception, grant: str) -> str:
     )
     refused = any(word in said for word in ("gated", "401", "403", "restricted", "awaiting"))
     if grant and refused:
-        return f"{checkpoint} cannot be had: {grant} Or {elsewhere}."
+        return f"{checkpoint} cannot be had. {grant} Or {elsewhere}."
     if any(word in said for word in ("connect", "offline", "cached files", "timed out", "name or service")):
-        first = f" It is not for everyone: {grant}" if grant else ""
-        return f"{checkpoint} is not on this machine, and the Hugging Face Hub cannot be reached:{first} {elsewhere}."
+        also = f" {grant}" if grant else ""
+        return f"{checkpoint} is not on this machine, and the Hugging Face Hub cannot be reached: {elsewhere}.{also}"
     if checkpoint.startswith((".", "/", "~")) or "repo id" in said or "hfvalidation" in said:
         return f"There is no folder {checkpoint} with a model. Give a local folder or a name on the Hugging Face Hub."
     if refused or "not a valid model identifier" in said or "404" in said:
