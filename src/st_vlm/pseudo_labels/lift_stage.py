@@ -9,14 +9,16 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 from st_vlm.errors import InputError
+from st_vlm.kinematics.ground_tracks import Sight
 from st_vlm.kinematics.motion import Moving
 from st_vlm.pseudo_labels.clip import Clip
 from st_vlm.pseudo_labels.clip_geometry import ClipGeometry
 from st_vlm.pseudo_labels.lifted_tracks import LiftedTracks, LiftQuality
 from st_vlm.pseudo_labels.lifting.clip_lifting import LiftedClip, lift_clip
+from st_vlm.pseudo_labels.lifting.ground_lifting import lift_boxes
 from st_vlm.pseudo_labels.lifting.identities import exchange
-from st_vlm.pseudo_labels.lifting.object_places import Calibrated
-from st_vlm.pseudo_labels.lifting.object_tracks import longest_run
+from st_vlm.pseudo_labels.lifting.object_places import Calibrated, MeasuredPlaces
+from st_vlm.pseudo_labels.lifting.object_tracks import ObjectTracks, longest_run
 from st_vlm.pseudo_labels.segments import Segments
 
 DRAWS = 24
@@ -68,7 +70,8 @@ def lift(
     """
     rules = rules or LiftRules()
     check_parts(clip, segments, geometry)
-    whole, states, misfit, scores = _lift_by_depth(clip, segments, geometry, rules, seed)
+    by = _lift_by_ground if geometry.depth is None else _lift_by_depth
+    whole, states, misfit, scores = by(clip, segments, geometry, rules, seed)
     return keep_trusted(whole, states, misfit, scores, clip.times_s, rules)
 
 
@@ -120,33 +123,68 @@ def _lift_by_depth(clip: Clip, segments: Segments, geometry: ClipGeometry, rules
         exchange(boxes, switch)
         exchange(scores, switch)
     boxes[~lifted.views.usable] = np.nan
-    tracks, measured, correction = lifted.tracks, lifted.measured, lifted.correction
-    heights = np.stack([_steady(row, known) for row, known in zip(measured.heights, tracks.known, strict=True)])
+    correction = lifted.correction
+    quality = LiftQuality(
+        residual=correction.residual,
+        comparisons=correction.comparisons,
+        log_scale=correction.log_scale,
+        log_scale_sigma=correction.log_scale_sigma,
+        switches=len(lifted.switches),
+        **_made_by(segments, geometry),
+    )
+    poses = correction.poses(geometry.poses)
+    whole = _lifted(segments, geometry, lifted.tracks, lifted.measured, boxes, poses, quality)
+    return whole, lifted.tracks.states, lifted.tracks.misfit, scores
+
+
+def _lift_by_ground(clip: Clip, segments: Segments, geometry: ClipGeometry, rules: LiftRules, seed: int):
+    """As `_lift_by_depth`, for a geometry that has no depth: by the boxes and the ground."""
+    if geometry.camera_height is None:
+        raise InputError("Without depth the camera's height above the ground must be known: give it.")
+    lens = Sight(size=tuple(clip.size), intrinsics=geometry.intrinsics)
+    lifted = lift_boxes(
+        clip.times_s, segments.boxes, segments.categories, lens, geometry.poses, geometry.camera_height, DRAWS, seed
+    )  # fmt: skip
+    boxes, scores = segments.boxes.copy(), segments.scores.copy()
+    for switch in lifted.switches:
+        exchange(boxes, switch)
+        exchange(scores, switch)
+    boxes[~lifted.usable] = np.nan
+    quality = LiftQuality(switches=len(lifted.switches), **_made_by(segments, geometry))
+    whole = _lifted(segments, geometry, lifted.tracks, lifted.measured, boxes, geometry.poses, quality)
+    return whole, lifted.tracks.states, lifted.tracks.misfit, scores
+
+
+def _lifted(
+    segments: Segments,
+    geometry: ClipGeometry,
+    tracks: ObjectTracks,
+    measured: MeasuredPlaces,
+    boxes: np.ndarray,
+    poses: np.ndarray,
+    quality: LiftQuality,
+) -> LiftedTracks:
+    heights = [_steady(row, known) for row, known in zip(measured.heights, tracks.known, strict=True)]
     known = tracks.known[..., None]
-    whole = LiftedTracks(
+    return LiftedTracks(
         numbers=tuple(range(len(segments))),
         categories=segments.categories,
         known=tracks.known,
-        centres=np.where(known, np.concatenate([tracks.places, heights[..., None]], axis=-1), np.nan),
+        centres=np.where(known, np.concatenate([tracks.places, np.stack(heights)[..., None]], axis=-1), np.nan),
         sizes=measured.sizes,
         headings=held_headings(measured.smoothed.velocities, tracks.known),
         sigma=tracks.sigma,
         boxes=boxes,
         draws=np.where(known, tracks.draws, np.nan),
-        poses=correction.poses(geometry.poses),
+        poses=poses,
         intrinsics=geometry.intrinsics,
-        quality=LiftQuality(
-            residual=correction.residual,
-            comparisons=correction.comparisons,
-            log_scale=correction.log_scale,
-            log_scale_sigma=correction.log_scale_sigma,
-            geometry=geometry.backend,
-            semantics=segments.backend,
-            licences={part.backend: part.licence for part in (segments, geometry) if part.licence},
-            switches=len(lifted.switches),
-        ),
+        quality=quality,
     )
-    return whole, tracks.states, tracks.misfit, scores
+
+
+def _made_by(segments: Segments, geometry: ClipGeometry) -> dict:
+    licences = {part.backend: part.licence for part in (segments, geometry) if part.licence}
+    return {"geometry": geometry.backend, "semantics": segments.backend, "licences": licences}
 
 
 def _check_clip(lifted: LiftedClip, rules: LiftRules) -> None:
@@ -191,7 +229,9 @@ def keep_trusted(
         seconds = times_s[run.stop - 1] - times_s[run.start] if run.stop > run.start else 0.0
         known[k, run] = True
         reason = None
-        if np.isfinite(scores[k]).any() and np.nanmedian(scores[k]) < rules.least_score:
+        if not np.isfinite(scores[k]).any():
+            reason = "it is never seen, or was refused by the check"
+        elif np.nanmedian(scores[k]) < rules.least_score:
             reason = f"its detections are unsure (median score {np.nanmedian(scores[k]):.2f})"
         elif seconds < LEAST_SECONDS - 0.1:
             reason = f"it can be measured for {seconds:.1f} s on end only"

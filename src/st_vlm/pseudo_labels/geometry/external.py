@@ -43,6 +43,7 @@ class ExternalGeometry:
     """
 
     licence = ""
+    from_files = True
 
     def __init__(self, path: str | PathLike, kind: str, least_confident: float = 0.1) -> None:
         if kind not in KINDS:
