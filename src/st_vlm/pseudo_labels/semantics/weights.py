@@ -119,9 +119,9 @@ def _asked(load, checkpoint: str, grant: str):
     if time.monotonic() < until:
         raise InputError(sentence)
     begun = time.monotonic()
-    quiet = logging.getLogger("transformers.modeling_utils")
+    quiet = logging.getLogger("transformers")
     level = quiet.level
-    # A table of all tensors that are amiss is no sentence; what is amiss is said by whoever called.
+    # Lists of all its tensors are no sentence; what is amiss is said by whoever called.
     quiet.setLevel(logging.ERROR)
     try:
         return load()
