@@ -194,8 +194,9 @@ def _bridge(poses: np.ndarray, parts: np.ndarray, times_s: np.ndarray) -> np.nda
 
 
 def _unsupported(tracks: PointTracks, pose_of: np.ndarray, errors_px: np.ndarray, gate: float) -> np.ndarray:
-    """(K,) numbers of the poses that too few points tie to an earlier one."""
+    """(K,) numbers of the poses that too few points of known depth tie to an earlier one."""
     good = errors_px < gate if len(errors_px) else np.zeros(len(tracks.frames), bool)
+    good &= np.isin(tracks.points, tracks.points[good & np.isfinite(tracks.depth)])
     points, poses = tracks.points[good], pose_of[tracks.frames[good]]
     earliest = np.full(int(points.max()) + 1 if len(points) else 0, len(pose_of))
     np.minimum.at(earliest, points, poses)
