@@ -137,3 +137,87 @@ def test_views_of_something_else_are_left_out(street):
     run = lifted.tracks.stretch(1)
     assert run.stop - run.start >= COUNT - 2
     assert path_length(lifted.tracks.places[1, run]) == pytest.approx(path_length(true_path(walker)[run]), rel=0.06)
+
+
+def lifted_with(street, depth=None, poses=None, labels=None, frames=slice(None)):
+    """The clip of a driving camera with some of its inputs changed by functions."""
+    its_labels, its_depth, its_poses = (part[frames].copy() for part in clip(street, 0.4))
+    for change, array in ((depth, its_depth), (poses, its_poses), (labels, its_labels)):
+        if change is not None:
+            change(array)
+    camera = Calibrated(street.intrinsics, its_poses)
+    return lift_clip(TIMES[frames], its_labels, its_depth, camera, CATEGORIES, DepthErrors())
+
+
+def all_finite(tracks):
+    return np.isfinite(tracks.places[tracks.known]).all() and np.isfinite(tracks.draws[:, tracks.known]).all()
+
+
+def test_holes_in_depth_are_no_numbers(street):
+    def holed(depth):
+        depth[3], depth[4], depth[9] = np.nan, np.inf, -1.0
+        depth[:, ::3, ::2] = np.nan
+        depth[12:14, :40] = 0.0
+
+    tracks = lifted_with(street, depth=holed).tracks
+    assert all_finite(tracks)
+    assert not np.isnan(tracks.sigma[:2]).any()
+    assert tracks.states == (Moving.MOVING, Moving.MOVING, Moving.STATIC)
+    run = tracks.stretch(1)
+    assert path_length(tracks.places[1, run]) == pytest.approx(path_length(true_path(walker)[run]), rel=0.08)
+
+
+def test_no_depth_at_all(street):
+    def unknown(depth):
+        depth[:] = np.nan
+
+    lifted = lifted_with(street, depth=unknown)
+    assert lifted.tracks.states == (Moving.UNDECIDED,) * 3
+    assert not lifted.tracks.known.any()
+    assert lifted.correction.comparisons == 0
+    assert np.isnan(lifted.correction.worst_residual)
+
+
+@pytest.mark.parametrize("frames", [slice(0, 1), slice(0, 2)])
+def test_one_frame_or_two_decide_nothing(street, frames):
+    lifted = lifted_with(street, frames=frames)
+    assert Moving.MOVING not in lifted.tracks.states
+    assert all_finite(lifted.tracks)
+
+
+def test_an_object_without_a_usable_view(street):
+    def specks(labels):
+        labels[labels == 1] = -1
+        labels[:, 50, 80] = 1
+
+    lifted = lifted_with(street, labels=specks)
+    assert lifted.tracks.states[1] is Moving.UNDECIDED
+    assert not lifted.tracks.known[1].any()
+    assert lifted.tracks.states[0] is Moving.MOVING
+
+
+def test_one_frame_that_is_displaced_shows_and_spoils_little(street):
+    def jump(poses):
+        poses[8, :3, 3] += (0.0, 20.0, 0.0)
+
+    right, wrong = lifted_with(street), lifted_with(street, poses=jump)
+    assert right.correction.worst_residual < 0.05
+    assert wrong.correction.worst_residual > 0.2
+    assert all_finite(wrong.tracks)
+    assert np.isnan(wrong.measured.places[:, 8]).all()
+    assert np.abs(wrong.tracks.places[1] - right.tracks.places[1]).max() < 1.0
+
+
+def test_a_parked_car_that_a_camera_passes_stands(street):
+    count = 20
+    poses = np.stack([look_pose((1.2 * k - 6, 0, 1.6), 0.0, 0.05) for k in range(count)])
+    parked = Box((34.0, -6.0, 0.8), (4.6, 1.9, 1.6), 0.9)
+    frames = [Room((parked, *street.boxes[:3])).render(pose) for pose in poses]
+    labels = np.stack([np.where(which == 0, which, -1) for _, which in frames])
+    depth = np.stack([seen for seen, _ in frames])
+    rng = np.random.default_rng(0)
+    noisy = depth * np.exp(0.03 * rng.standard_normal((count, 1, 1)))
+    camera = Calibrated(street.intrinsics, poses)
+    lifted = lift_clip(np.arange(count) / 2, labels, noisy, camera, ["car"], DepthErrors()).tracks
+    assert lifted.states == (Moving.STATIC,)
+    assert np.linalg.norm(lifted.places[0, 0] - parked.centre[:2]) < 1.2

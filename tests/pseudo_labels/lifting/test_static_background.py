@@ -56,7 +56,7 @@ def test_a_driving_camera_tells_the_scale_too(street, scale):
     poses, depth, _ = driving(street)
     logs = fields(1, street.size) + scale
     found = correct_depth(depth * np.exp(logs), np.isfinite(depth), street.intrinsics, poses, ERRORS)
-    assert found.log_scale_sigma < 0.5 * ERRORS.scale
+    assert found.log_scale_sigma < 0.6 * ERRORS.scale
     assert abs(found.log_scale - scale) < 3 * found.log_scale_sigma
     assert np.sqrt(np.mean(left(found, logs)[np.isfinite(depth)] ** 2)) < 0.03
 
@@ -68,7 +68,7 @@ def test_the_cameras_drift_is_found_and_taken_away(street):
     wrong[:, :3, 3] += 0.01 * path[:, None] * np.array([0.0, 0.6, 0.8])
     found = correct_depth(depth, np.isfinite(depth), street.intrinsics, wrong, ERRORS)
     before = np.linalg.norm((wrong - poses)[-1, 1:3, 3])
-    assert np.linalg.norm((found.poses(wrong) - poses)[-1, 1:3, 3]) < 0.3 * before
+    assert np.linalg.norm((found.poses(wrong) - poses)[-1, 1:3, 3]) < 0.4 * before
 
 
 def test_draws_are_spread_as_the_errors_are(street):
@@ -114,3 +114,33 @@ def test_unknown_depth_is_no_depth(street):
     found = correct_depth(holed, np.ones(depth.shape, bool), street.intrinsics, poses, ERRORS)
     assert np.isfinite(found.log_errors).all()
     assert abs(found.log_scale) < 4 * found.log_scale_sigma
+
+
+@pytest.mark.parametrize("scale", [-0.08, 0.08])
+def test_a_large_error_of_the_scale_is_found_in_noise(street, scale):
+    poses, depth, _ = driving(street)
+    loose = DepthErrors(scale=0.2)
+    found = [
+        correct_depth(depth * np.exp(fields(k, street.size) + scale), depth < np.inf, street.intrinsics, poses, loose)
+        for k in (20, 21, 22)
+    ]
+    assert np.mean([one.log_scale for one in found]) == pytest.approx(scale, abs=0.02)
+
+
+def test_a_frame_whose_pose_jumps_shows(street):
+    poses, depth, _ = driving(street)
+    logs = fields(4, street.size)
+    right = correct_depth(depth * np.exp(logs), np.isfinite(depth), street.intrinsics, poses, ERRORS)
+    jumped = poses.copy()
+    jumped[5, :3, 3] += (6.0, 20.0, 0.0)
+    wrong = correct_depth(depth * np.exp(logs), np.isfinite(depth), street.intrinsics, jumped, ERRORS)
+    assert right.worst_residual < 0.02
+    assert wrong.worst_residual > 0.1
+    assert np.argmax(np.nan_to_num(wrong.frame_residuals, nan=1.0)) in (4, 5, 6)
+
+
+def test_depth_of_another_scene_shows(street):
+    poses, depth, _ = driving(street)
+    depth[7] = depth[7, ::-1]
+    found = correct_depth(depth, np.isfinite(depth), street.intrinsics, poses, ERRORS)
+    assert found.frame_residuals[7] > 0.1

@@ -11,6 +11,7 @@ from st_vlm.kinematics.motion import Moving, path_length
 from st_vlm.kinematics.resampling import interpolate
 from st_vlm.pseudo_labels.lifting.object_tracks import ObjectTracks
 from st_vlm.questions.motion import SpanMotion
+from st_vlm.recordings.categories import is_person
 
 # Of the true span a track must be known for, to count as answered.
 LEAST_SHARE = 0.5
@@ -68,10 +69,14 @@ def compare(
         start, end = max(truth.times_s[0], times[0]), min(truth.times_s[-1], times[-1])
         if end - start >= max(LEAST_SECONDS - 0.1, LEAST_SHARE * truth.duration_s):
             both = _cut(truth, start, end)
+            # Over the seconds that are asked about: what drives off afterwards stands before.
+            state = tracks.state_between(index, start, end, is_person(category))
             said = interpolate(times, tracks.places[index, run], both.times_s)
             lifted = SpanMotion(both.times_s, said, state, truth.chord_m)
             draws = [path_length(interpolate(times, draw[index, run], both.times_s)) for draw in tracks.draws]
-            return _compared(both, lifted, float(np.std(draws)), known, float(tracks.misfit[index]))
+            sigma = float(np.std(draws))
+            if state is not Moving.UNDECIDED:
+                return _compared(both, lifted, sigma, known, float(tracks.misfit[index]))
     nothing = dict.fromkeys(("said_m", "sigma_m", "heading_error_deg", "interval_iou"), float("nan"))
     return Comparison(
         **known, **nothing, true_m=truth.distance_m, said_static=False, answered=False,

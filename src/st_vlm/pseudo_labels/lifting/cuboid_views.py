@@ -17,7 +17,9 @@ from st_vlm.pseudo_labels.lifting.object_views import TRIMMED_SHARE
 # Points on a face: so many along it, and so many upwards or across the roof.
 _ALONG, _UP = 8, 3
 # Half a turn is enough, since front and back look alike.
-_TURNS = np.arange(8) * np.pi / 8
+HEADINGS = np.arange(16) * np.pi / 16
+# No heading is known better than this, as far apart as they are.
+LEAST_SIGMA = 0.12
 # The centre is first put behind the surface by half the width, then where the view says.
 _ROUNDS = 3
 
@@ -35,83 +37,86 @@ class ImageGeometry:
     size: tuple[int, int]
 
 
-def centre_offsets(
-    surface: np.ndarray,
-    poses: np.ndarray,
-    image: ImageGeometry,
-    sizes: np.ndarray,
-    headings: np.ndarray,
-    heading_sigmas: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Horizontal way from measured surface points to the centres of V views of cuboids.
+def centre_offsets(surface: np.ndarray, poses: np.ndarray, image: ImageGeometry, sizes: np.ndarray) -> np.ndarray:
+    """Horizontal way from measured surface points to the centres of V views of cuboids, for each of `HEADINGS`.
 
     Args:
         surface: (V, 3) world place of the mean visible pixel at the median depth, metres.
         poses: (V, 4, 4) world from camera.
         image: What of a cuboid lies outside it is not in what was measured.
         sizes: (V, 3) length, width, height in metres.
+
+    Returns:
+        (V, H, 2) metres.
+    """
+    points, areas, normals = _faces(sizes)
+    # From here on in the camera's directions.
+    turns = np.swapaxes(poses[:, :3, :3], 1, 2)[:, None] @ rotation_about_up(HEADINGS)
+    turned = turns @ np.swapaxes(points, 1, 2)[:, None]
+    facing = np.repeat(turns @ normals.T, turned.shape[-1] // len(normals), axis=-1)
+    towards = ((surface - poses[:, :3, 3])[:, None] @ poses[:, :3, :3])[:, 0]
+    behind = towards / np.linalg.norm(towards, axis=-1, keepdims=True) * 0.5 * sizes[:, 1:2]
+    guess = np.broadcast_to((towards + behind)[:, None], (len(surface), len(HEADINGS), 3))
+    for _ in range(_ROUNDS):
+        seen = _seen(turned + guess[..., None], facing, areas[:, None], image)
+        guess = towards[:, None] + guess - seen
+    return ((guess - towards[:, None]) @ np.swapaxes(poses[:, :3, :3], 1, 2))[..., :2]
+
+
+def average_offsets(
+    offsets: np.ndarray, headings: np.ndarray, heading_sigmas: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets averaged over what is likely of the heading.
+
+    Args:
+        offsets: (V, H, 2) of each of `HEADINGS`, metres.
         headings: (V,) radians in the ground plane; any value where `heading_sigmas` is infinite.
         heading_sigmas: (V,) radians; infinite for an object whose heading is not known.
 
     Returns:
         (V, 2) means in metres, and (V, 2, 2) covariances from the heading alone.
     """
-    known = np.isfinite(heading_sigmas)
-    yaws = np.where(known, headings, 0.0)[:, None] + _TURNS
     # Von Mises on half a turn: a normal distribution on the circle of what can be told apart.
-    spread = np.where(known, np.maximum(np.where(known, heading_sigmas, 1.0), 0.1), np.inf)
-    weights = np.exp((np.cos(2 * _TURNS) - 1) / (2 * spread[:, None]) ** 2)
+    spread = np.maximum(heading_sigmas, LEAST_SIGMA)[:, None]
+    weights = np.exp((np.cos(2 * (HEADINGS - headings[:, None])) - 1) / (2 * spread) ** 2)
     weights /= weights.sum(axis=1, keepdims=True)
-    points, areas, normals = _faces(sizes)
-    rotations = rotation_about_up(yaws)
-    turned = np.einsum("vhij,vpj->vhpi", rotations, points)
-    facing = np.einsum("vhij,pj->vhpi", rotations, normals)
-    eye = poses[:, :3, 3]
-    towards = surface - eye
-    behind = towards / np.linalg.norm(towards, axis=-1, keepdims=True) * 0.5 * sizes[:, 1:2]
-    guess = np.broadcast_to((surface + behind)[:, None], (*yaws.shape, 3))
-    for _ in range(_ROUNDS):
-        seen = _seen(turned + (guess - eye[:, None])[:, :, None], facing, areas, poses, image)
-        guess = surface[:, None] + guess - eye[:, None] - seen
-    offsets = (guess - surface[:, None])[..., :2]
-    mean = (weights[..., None] * offsets).sum(axis=1)
+    mean = (weights[:, None] @ offsets)[:, 0]
     off = offsets - mean[:, None]
-    return mean, np.einsum("vh,vhi,vhj->vij", weights, off, off)
+    return mean, np.swapaxes(off * weights[..., None], 1, 2) @ off
 
 
-def _seen(rays, facing, areas, poses, image: ImageGeometry) -> np.ndarray:
-    """(V, H, 3) where the mean visible pixel at the median depth lies from the camera, in the world's directions.
+def _seen(rays, facing, areas, image: ImageGeometry) -> np.ndarray:
+    """(V, H, 3) where the mean visible pixel at the median depth lies from the camera, in the camera's directions.
 
     Args:
-        rays: (V, H, P, 3) from the camera to points on the faces.
-        facing: (V, H, P, 3) outward normals.
-        areas: (V, P) that the points stand for.
+        rays: (V, H, 3, P) from the camera to points on the faces.
+        facing: (V, H, 3, P) outward normals.
+        areas: (V, 1, P) that the points stand for.
     """
-    local = np.einsum("vhpi,vij->vhpj", rays, poses[:, :3, :3])
-    depth = np.maximum(local[..., 2], 0.1)
+    depth = np.maximum(rays[:, :, 2], 0.1)
     # What a piece takes of the image: its slant against the ray, over the cube of the depth.
-    share = areas[:, None] * np.maximum(-(rays * facing).sum(axis=-1), 0.0) / depth**3
-    plane = local[..., :2] / depth[..., None]
-    pixels = plane * np.diag(image.intrinsics)[:2] + image.intrinsics[:2, 2]
-    inside = ((pixels > -0.5) & (pixels < np.array(image.size) - 0.5)).all(axis=-1) & (share > 0)
+    slant = rays[:, :, 0] * facing[:, :, 0] + rays[:, :, 1] * facing[:, :, 1] + rays[:, :, 2] * facing[:, :, 2]
+    share = areas * np.maximum(-slant, 0.0) / depth**3
+    across, down = rays[:, :, 0] / depth, rays[:, :, 1] / depth
+    inside = share > 0
+    for plane, axis in ((across, 0), (down, 1)):
+        pixels = plane * image.intrinsics[axis, axis] + image.intrinsics[axis, 2]
+        inside &= (pixels > -0.5) & (pixels < image.size[axis] - 0.5)
     # A cuboid that should lie outside as a whole is not where it is thought to be: then the border is no guide.
-    share = share * np.where(inside.any(axis=2, keepdims=True), inside, True)
+    share = share * (inside | ~inside.any(axis=2, keepdims=True))
     order = np.argsort(depth, axis=-1)
-    depth, share = np.take_along_axis(depth, order, axis=-1), np.take_along_axis(share, order, axis=-1)
+    depth, share, across, down = (np.take_along_axis(a, order, axis=-1) for a in (depth, share, across, down))
     so_far = np.cumsum(share, axis=-1)
-    so_far = so_far / np.maximum(so_far[..., -1:], 1e-12)
-    at = (so_far >= 0.5).argmax(axis=-1)[..., None]
-    middle = np.take_along_axis(depth, at, axis=-1)
-    kept = share * (
-        (so_far > TRIMMED_SHARE) & (so_far - share / share.sum(axis=-1, keepdims=True) < 1 - TRIMMED_SHARE)
-    )
-    plane = np.take_along_axis(plane, order[..., None], axis=2)
-    across = (plane * kept[..., None]).sum(axis=2) / np.maximum(kept.sum(axis=2), 1e-12)[..., None]
-    return np.einsum("vij,vhj->vhi", poses[:, :3, :3], np.concatenate([across * middle, middle], axis=-1))
+    total = np.maximum(so_far[..., -1:], 1e-12)
+    middle = np.take_along_axis(depth, (so_far >= 0.5 * total).argmax(axis=-1)[..., None], axis=-1)[..., 0]
+    kept = share * ((so_far > TRIMMED_SHARE * total) & (so_far - share < (1 - TRIMMED_SHARE) * total))
+    most = np.maximum(kept.sum(axis=-1), 1e-12)
+    columns, rows = (across * kept).sum(axis=-1) / most, (down * kept).sum(axis=-1) / most
+    return np.stack([columns * middle, rows * middle, middle], axis=-1)
 
 
 def _faces(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points on the four sides and the top: (V, P, 3) places, (V, P) areas and (P, 3) outward normals."""
+    """Points on the four sides and the top: (V, P, 3) places, (V, P) areas, and (5, 3) the sides' outward normals."""
     along, up = ((np.arange(count) + 0.5) / count - 0.5 for count in (_ALONG, _UP))
     a, b = (grid.ravel() for grid in np.meshgrid(along, up))
     unit, normals, sides = [], [], []
@@ -120,8 +125,8 @@ def _faces(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         place = np.empty((len(a), 3))
         place[:, axis], place[:, others[0]], place[:, others[1]] = sign / 2, a, b
         unit.append(place)
-        normals.append(np.broadcast_to(sign * np.eye(3)[axis], place.shape))
+        normals.append(sign * np.eye(3)[axis])
         sides.append(np.broadcast_to(others, (len(a), 2)))
-    unit, normals, sides = np.concatenate(unit), np.concatenate(normals), np.concatenate(sides)
+    unit, normals, sides = np.concatenate(unit), np.stack(normals), np.concatenate(sides)
     areas = sizes[:, sides[:, 0]] * sizes[:, sides[:, 1]]
     return unit * sizes[:, None], areas, normals

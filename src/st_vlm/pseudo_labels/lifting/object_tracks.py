@@ -11,6 +11,7 @@ from st_vlm.kinematics.motion import Moving, static_test
 from st_vlm.kinematics.resampling import MAX_GAP_S
 from st_vlm.pseudo_labels.lifting.object_places import MeasuredPlaces, smooth_each
 from st_vlm.pseudo_labels.lifting.size_priors import SizePrior
+from st_vlm.pseudo_labels.lifting.standing import fit_standing
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,8 @@ class ObjectTracks:
         places: (N, T, 2) metres in the world, smoothed; one place for an object that stands.
         draws: (S, N, T, 2) equally likely other tracks.
         sigma: (N,) metres: how far a place may be off against the track's other places.
-        states: Each object's outcome of the static test over its longest stretch without a gap.
+        states: Each object's outcome of the static test over its longest stretch without a gap. What may as well
+            stand, by `standing`, does.
         misfit: (N,) root mean square of measured minus smoothed places in standard deviations: 1 where the stated
             uncertainties are right, more where an object was taken for another or jumped.
     """
@@ -39,6 +41,19 @@ class ObjectTracks:
     def stretch(self, index: int) -> slice:
         """The longest run of known frames of an object; empty when there is none."""
         return longest_run(self.known[index])
+
+    def state_between(self, index: int, start_s: float, end_s: float, person: bool) -> Moving:
+        """The static test of an object over a part of its longest stretch: what drives off later stands before."""
+        if self.states[index] is not Moving.MOVING:
+            return self.states[index]
+        run = self.stretch(index)
+        during = np.arange(run.start, run.stop)
+        during = during[(self.times_s[during] >= start_s - 1e-6) & (self.times_s[during] <= end_s + 1e-6)]
+        if len(during) < 2:
+            return Moving.UNDECIDED
+        places = self.places[index, during]
+        sigma = _scatter(self.draws[:, index, during] - places)
+        return static_test(self.times_s[during], places, person, sigma_m=sigma)
 
 
 def track_objects(
@@ -72,12 +87,16 @@ def track_objects(
             states.append(Moving.UNDECIDED)
             continue
         misfit[k] = _misfit(measured.places[k], smoothed.places[k], measured.covariances[k])
-        off = others[:, k, run] - smoothed.places[k, run]
-        sigma[k] = np.sqrt(((off - off.mean(axis=1, keepdims=True)) ** 2).sum(axis=-1).mean() / 2)
+        sigma[k] = _scatter(others[:, k, run] - smoothed.places[k, run])
         state = static_test(times_s[run], smoothed.places[k, run], bool(people[k]), sigma_m=float(sigma[k]))
-        states.append(state)
-        if state is Moving.STATIC:
+        fit = (
+            None if state is Moving.STATIC or measured.by_heading is None else fit_standing(times_s, measured, k, run)
+        )
+        if fit is not None and fit.stands:
+            state, places[k] = Moving.STATIC, fit.place
+        elif state is Moving.STATIC:
             places[k] = np.nanmean(np.where(known[k][:, None], smoothed.places[k], np.nan), axis=0)
+        states.append(state)
     return ObjectTracks(times_s, known, places, others, sigma, tuple(states), misfit)
 
 
@@ -112,6 +131,11 @@ def _motions(times_s: np.ndarray, acceleration: np.ndarray, draws: int, rng: np.
         velocity = velocity + step**0.5 * common
         result.append(place)
     return np.stack(result, axis=2)
+
+
+def _scatter(off: np.ndarray) -> float:
+    """Standard deviation along one axis of (S, T, 2) deviations, less what all of a draw's times share."""
+    return float(np.sqrt(((off - off.mean(axis=1, keepdims=True)) ** 2).sum(axis=-1).mean() / 2))
 
 
 def longest_run(known: np.ndarray) -> slice:

@@ -16,6 +16,8 @@ class SizePrior:
     """Length, width and height in metres, and the relative standard deviation of all three.
 
     Attributes:
+        filled: Share of length and width at whose ends the visible surface lies on average: windscreens and bonnets
+            slope, a rider fills the middle of the machine, and people are narrower than their arms reach.
         acceleration: What `kinematics.smoothing.smooth` takes, in m/s^2 per sqrt(Hz).
     """
 
@@ -24,6 +26,7 @@ class SizePrior:
     height: float
     spread: float
     acceleration: float
+    filled: float = 1.0
 
     @property
     def reach(self) -> float:
@@ -31,16 +34,16 @@ class SizePrior:
         return (1 + 2 * self.spread) * math.hypot(self.length, self.width)
 
 
-_PERSON = SizePrior(0.6, 0.6, 1.72, 0.08, acceleration=0.8)
-_VEHICLE = SizePrior(4.6, 1.9, 1.6, 0.2, acceleration=1.2)
+_PERSON = SizePrior(0.6, 0.6, 1.72, 0.08, acceleration=0.8, filled=0.6)
+_VEHICLE = SizePrior(4.6, 1.9, 1.6, 0.2, acceleration=1.2, filled=0.82)
 _THING = SizePrior(1.0, 1.0, 1.0, 0.5, acceleration=1.2)
 _PRIORS = {
-    "car": SizePrior(4.5, 1.9, 1.6, 0.1, acceleration=1.2),
+    "car": SizePrior(4.5, 1.9, 1.6, 0.1, acceleration=1.2, filled=0.82),
     "truck": SizePrior(7.5, 2.5, 3.0, 0.25, acceleration=1.0),
     "bus": SizePrior(11.0, 2.9, 3.4, 0.15, acceleration=1.0),
     "trailer": SizePrior(12.0, 2.9, 3.8, 0.25, acceleration=1.0),
-    "bicycle": SizePrior(1.75, 0.6, 1.6, 0.1, acceleration=1.0),
-    "motorcycle": SizePrior(2.1, 0.8, 1.6, 0.12, acceleration=1.2),
+    "bicycle": SizePrior(1.75, 0.6, 1.6, 0.1, acceleration=1.0, filled=0.35),
+    "motorcycle": SizePrior(2.1, 0.8, 1.6, 0.12, acceleration=1.2, filled=0.35),
     "toy car": SizePrior(0.4, 0.2, 0.17, 0.25, acceleration=1.0),
     "toy truck": SizePrior(0.55, 0.25, 0.28, 0.25, acceleration=1.0),
     "vehicle": _VEHICLE,

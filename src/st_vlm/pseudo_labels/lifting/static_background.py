@@ -8,32 +8,24 @@ solved by Gauss-Newton with weights that fade where two depths disagree too much
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.sparse import csr_matrix
 
+from st_vlm.pseudo_labels.lifting.frame_comparisons import SHARED, FrameComparisons
 from st_vlm.pseudo_labels.lifting.smooth_field import SmoothField
 
-PIXEL_STEP_SHARE = 1 / 40
-FARTHEST_M = 100.0
-# A pixel whose inverse depth bends by this share of itself lies on an edge between two surfaces.
-EDGE_BEND = 0.08
 # Each iteration compares frames so many steps apart, whose logarithms of depth differ by less than a gate: more are
-# two surfaces. Neighbours come first: over a long way the camera's drift moves a prediction out of the gate.
-ITERATIONS = (
-    (0.3, (1, 2)),
-    (0.15, (1, 2, 4)),
-    (0.1, (1, 2, 4, 8, 16)),
-    (0.1, (1, 2, 4, 8, 16)),
-)
+# two surfaces. A large error of the scale comes out slowly, since pairs of two surfaces that happen to agree hold on
+# to what is there: many iterations over few frame steps get farther than few over many.
+FRAME_STEPS = (1, 4, 12)
+GATES = (0.3, 0.3, 0.2, 0.2, 0.1, 0.1, 0.1)
 # Of a disagreement between corrected depths of one surface; and how many comparisons of a pixel tell no more than one.
-NOISE, REPEATS = 0.015, 4.0
-# How much a prediction may change for a change of the depth that it comes from. A prediction from far away to near
-# magnifies the error of its depth, and since errors are found a little too small, that makes the scale too small.
-MOST_LEVERAGE = 1.2
+NOISE, REPEATS = 0.015, 6.0
+# What a scale that is found from parallax is off by beside that: noise in the depths themselves, of which the
+# linearised problem knows nothing (measured on simulated scenes).
+PARALLAX_SIGMA = 0.01
 
 
 @dataclass(frozen=True)
@@ -67,8 +59,11 @@ class DepthCorrection:
         drift_draws: (S, 3) of the drift, together with `draws`.
         path: (T,) metres of the camera's path up to each frame.
         comparisons: How many pairs of pixels were compared.
-        residual: Median absolute disagreement that is left, of the logarithm of depth: what still moves of a
-            background that should stand. NaN without comparisons.
+        residual: Median absolute disagreement that is left of those that are small enough to be one surface, of the
+            logarithm of depth. NaN without comparisons.
+        frame_residuals: (T,) the same for each frame and its neighbours, however large they are: what still moves of a
+            background that should stand. About `residual` where all is well; large, or NaN for want of anything that
+            both show, for a frame whose pose jumps or whose depth is of another scene.
     """
 
     field: SmoothField
@@ -81,6 +76,14 @@ class DepthCorrection:
     path: np.ndarray
     comparisons: int
     residual: float
+    frame_residuals: np.ndarray
+
+    @property
+    def worst_residual(self) -> float:
+        """The largest of `frame_residuals`; NaN without any. The clip's quality: above 0.1 a pose or a depth map is
+        wrong, since what stands does not."""
+        known = self.frame_residuals[np.isfinite(self.frame_residuals)]
+        return float(known.max()) if len(known) else float("nan")
 
     def poses(self, poses: np.ndarray) -> np.ndarray:
         """(T, 4, 4) world from camera without the drift."""
@@ -121,174 +124,60 @@ def correct_depth(
         draws: How many equally likely corrections to draw.
         seed: Of the draws.
     """
-    count, height, width = depth.shape
+    height, width = depth.shape[1:]
     field = SmoothField((width, height), errors.field_rms, errors.field_length)
-    problem = _Problem(depth, background, intrinsics, poses, field)
-    unknowns = count * field.nodes + 4
-    state = np.zeros(unknowns)
-    prior = _prior(field, count, errors)
-    lower, residuals = None, np.empty(0)
-    for gate, frame_steps in ITERATIONS:
-        jacobian, residuals = problem.linearise(state, gate, frame_steps)
-        weights = 1 / (np.maximum(1.0, np.abs(residuals) / (2 * NOISE)) * NOISE**2 * REPEATS)
-        normal = (jacobian.T @ jacobian.multiply(weights[:, None]).tocsr()).toarray() + prior
-        lower = cholesky(normal, lower=True, overwrite_a=True, check_finite=False)
-        state = state - cho_solve((lower, True), jacobian.T @ (weights * residuals) + prior @ state)
-    noise = np.random.default_rng(seed).standard_normal((unknowns, draws))
+    # The drift's standard deviation is spread over three directions.
+    sigma = np.array([errors.scale, *[errors.drift / np.sqrt(3)] * 3])
+    frames = FrameComparisons(depth, background, intrinsics, poses, field, np.maximum(sigma, 1e-6))
+    state = np.zeros(frames.unknowns)
+    prior = np.arange(frames.unknowns)
+    for gate in GATES:
+        normal = frames.normal_equations(state, gate, FRAME_STEPS, NOISE, REPEATS)
+        normal.matrix[prior, prior] += 1.0
+        lower = cholesky(normal.matrix, lower=True, overwrite_a=True, check_finite=False)
+        state = state - cho_solve((lower, True), normal.gradient + state)
+    noise = _standardised(np.random.default_rng(seed), (frames.unknowns, draws))
     spread = solve_triangular(lower, noise, trans="T", lower=True, check_finite=False).T
-    scale = count * field.nodes
-    # The scale's own variance: the corner of the inverse.
-    unit = np.zeros(unknowns)
-    unit[scale] = 1.0
+    # The scale's own variance: a corner of the inverse.
+    unit = np.zeros(frames.unknowns)
+    unit[-SHARED] = sigma[0]
     variance = (solve_triangular(lower, unit, lower=True, check_finite=False) ** 2).sum()
+    # As much of it as parallax has told: nothing for a camera that stands.
+    told = 1 - min(variance / max(sigma[0], 1e-6) ** 2, 1.0)
+    rng = np.random.default_rng([seed, 1])
+    spread[:, -SHARED] += PARALLAX_SIGMA * np.sqrt(told) / max(sigma[0], 1e-6) * _standardised(rng, (1, draws))[0]
+    variance += told * PARALLAX_SIGMA**2
+    log_errors, log_scale, drift = _values(frames, field, state)
+    drawn, _, drift_draws = _values(frames, field, state + spread)
+    residuals = normal.residuals
     return DepthCorrection(
         field=field,
-        log_errors=_log_errors(state, count, field),
-        draws=_log_errors(state + spread, count, field),
-        log_scale=float(state[scale]),
+        log_errors=log_errors,
+        draws=drawn,
+        log_scale=float(log_scale),
         log_scale_sigma=float(np.sqrt(variance)),
-        drift=state[scale + 1 :],
-        drift_draws=(state + spread)[:, scale + 1 :],
-        path=problem.path,
+        drift=drift,
+        drift_draws=drift_draws,
+        path=frames.path,
         comparisons=len(residuals),
         residual=float(np.median(np.abs(residuals))) if len(residuals) else float("nan"),
+        frame_residuals=frames.frame_residuals(state),
     )
 
 
-def _log_errors(states: np.ndarray, count: int, field: SmoothField) -> np.ndarray:
-    """(..., unknowns) to (..., T, nodes)."""
-    fields = states[..., : count * field.nodes].reshape(*states.shape[:-1], count, field.nodes)
-    return fields + states[..., count * field.nodes, None, None]
+def _values(frames: FrameComparisons, field: SmoothField, states: np.ndarray):
+    """Of (..., unknowns): (..., T, nodes) logarithms of the errors of depth, (...) scale, (..., 3) drift."""
+    weights, scale, drift = frames.parts(states)
+    return weights @ field.modes.T + scale[..., None, None], scale, drift
 
 
-def _prior(field: SmoothField, count: int, errors: DepthErrors) -> np.ndarray:
-    """(unknowns, unknowns) precision of the fields, the scale and the drift's three parts."""
-    scale = count * field.nodes
-    result = np.zeros((scale + 4, scale + 4))
-    for k in range(count):
-        part = slice(k * field.nodes, (k + 1) * field.nodes)
-        result[part, part] = field.precision
-    tiny = 1e-6
-    result[scale, scale] = max(errors.scale, tiny) ** -2
-    result[range(scale + 1, scale + 4), range(scale + 1, scale + 4)] = 3 * max(errors.drift, tiny) ** -2
-    return result
+def _standardised(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Standard normal numbers, each row with the mean and spread that it should have.
 
-
-class _Problem:
-    """The disagreements between frames and how they change with the unknowns."""
-
-    def __init__(self, depth, background, intrinsics, poses, field: SmoothField) -> None:
-        height, width = depth.shape[1:]
-        known = np.isfinite(depth) & (depth > 0)
-        self.inverse = np.where(known, 1 / np.where(known, depth, 1.0), 0.0)
-        self.usable = background & known & (depth < FARTHEST_M) & ~_edges(self.inverse)
-        self.intrinsics, self.field, self.size = intrinsics, field, (width, height)
-        self.rotations, self.places = poses[:, :3, :3], poses[:, :3, 3]
-        steps = np.linalg.norm(np.diff(self.places, axis=0), axis=1)
-        self.path = np.concatenate([[0.0], np.cumsum(steps)])
-        step = max(round(width * PIXEL_STEP_SHARE), 1)
-        v, u = (axis.ravel() for axis in np.mgrid[step // 2 : height : step, step // 2 : width : step])
-        self.u, self.v = u, v
-        (fx, fy), (cx, cy) = np.diag(intrinsics)[:2], intrinsics[:2, 2]
-        self.rays = np.stack([(u - cx) / fx, (v - cy) / fy, np.ones(len(u))], axis=-1)
-        self.nodes, self.weights = field.weights(u, v)
-
-    def linearise(self, state: np.ndarray, gate: float, frame_steps: tuple[int, ...]) -> tuple[csr_matrix, np.ndarray]:
-        """The (M, unknowns) Jacobian and the (M,) disagreements smaller than `gate`."""
-        n, count = self.field.nodes, len(self.places)
-        rows, columns, values, residuals, filled = [], [], [], [], 0
-        for a, b in self._pairs(frame_steps):
-            found = self._compare(state, a, b, gate)
-            if found is None:
-                continue
-            which, leverage, drifts, seen_nodes, seen_weights, its_residuals = found
-            m = len(its_residuals)
-            row = np.arange(filled, filled + m)
-            filled += m
-            residuals.append(its_residuals)
-            for its_columns, its_values in (
-                (a * n + self.nodes[which], -leverage[:, None] * self.weights[which]),
-                (b * n + seen_nodes, -seen_weights),
-                (np.full((m, 1), count * n), -(leverage + 1)[:, None]),
-                (np.broadcast_to(count * n + 1 + np.arange(3), (m, 3)), drifts),
-            ):
-                rows.append(np.repeat(row, its_columns.shape[1]))
-                columns.append(its_columns.ravel())
-                values.append(its_values.ravel())
-        if not filled:
-            return csr_matrix((0, len(state))), np.empty(0)
-        triplets = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
-        return csr_matrix(triplets, (filled, len(state))), np.concatenate(residuals)
-
-    def _pairs(self, frame_steps: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-        """Frames to compare, first the one that is farther ahead: it predicts from near to far."""
-        for step in frame_steps:
-            for a in range(len(self.places) - step):
-                b = a + step
-                ahead = (self.places[b] - self.places[a]) @ (self.rotations[a, :, 2] + self.rotations[b, :, 2])
-                yield (b, a) if ahead > 0 else (a, b)
-
-    def _compare(self, state: np.ndarray, a: int, b: int, gate: float):
-        """Pixels of frame `a`, predicted in frame `b` and compared with what is measured there."""
-        n, count = self.field.nodes, len(self.places)
-        which = np.flatnonzero(self.usable[a, self.v, self.u])
-        if not len(which):
-            return None
-        scale, drift = state[count * n], state[count * n + 1 :] * (self.path[b] - self.path[a])
-        field_a = (state[a * n + self.nodes[which]] * self.weights[which]).sum(axis=-1)
-        log_depth = -np.log(self.inverse[a, self.v[which], self.u[which]]) - field_a - scale
-
-        def disagreement(log_depth, drift):
-            x, y, z = self._seen_from(self.rays[which] * np.exp(log_depth)[:, None], a, b, drift)
-            return self._log_depth_at(b, x, y) - np.log(z), x, y
-
-        raw, x, y = disagreement(log_depth, drift)
-        # The surface's slope matters as much as the depth: both are in the difference quotient.
-        small = 0.01
-        leverage = (disagreement(log_depth + small, drift)[0] - raw) / small
-        nodes, weights = self.field.weights(np.nan_to_num(x), np.nan_to_num(y))
-        residuals = raw - (state[b * n + nodes] * weights).sum(axis=-1) - scale
-        good = np.isfinite(residuals) & (np.abs(residuals) < gate) & (np.abs(leverage) < MOST_LEVERAGE)
-        if not good.any():
-            return None
-        drifts = np.zeros((good.sum(), 3))
-        length = self.path[b] - self.path[a]
-        if length:
-            step = 0.05
-            for axis in range(3):
-                moved = disagreement(log_depth, drift + step * np.eye(3)[axis])[0]
-                drifts[:, axis] = np.nan_to_num((moved - raw)[good] / step * length)
-        return which[good], leverage[good], drifts, nodes[good], weights[good], residuals[good]
-
-    def _seen_from(self, points: np.ndarray, a: int, b: int, drift: np.ndarray):
-        """(P, 3) points in camera `a` as pixels and depth in camera `b`; NaN where they are not in its image."""
-        world = points @ self.rotations[a].T + (self.places[a] - self.places[b] + drift)
-        local = world @ self.rotations[b]
-        z = np.where(local[:, 2] > 0.5, local[:, 2], np.nan)
-        x = local[:, 0] / z * self.intrinsics[0, 0] + self.intrinsics[0, 2]
-        y = local[:, 1] / z * self.intrinsics[1, 1] + self.intrinsics[1, 2]
-        with np.errstate(invalid="ignore"):
-            inside = (x >= 0) & (x <= self.size[0] - 1) & (y >= 0) & (y <= self.size[1] - 1)
-        return np.where(inside, x, np.nan), np.where(inside, y, np.nan), z
-
-    def _log_depth_at(self, frame: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """(P,) logarithm of the measured depth; NaN where there is none to trust.
-
-        The inverse of depth is interpolated, since it is linear over the image of a plane.
-        """
-        u, v = np.nan_to_num(x), np.nan_to_num(y)
-        i, j = np.minimum(u.astype(int), self.size[0] - 2), np.minimum(v.astype(int), self.size[1] - 2)
-        p, q = u - i, v - j
-        image = self.inverse[frame]
-        upper = image[j, i] * (1 - p) + image[j, i + 1] * p
-        lower = image[j + 1, i] * (1 - p) + image[j + 1, i + 1] * p
-        value = upper * (1 - q) + lower * q
-        usable = self.usable[frame, np.round(v).astype(int), np.round(u).astype(int)] & np.isfinite(x) & (value > 0)
-        return -np.log(np.where(usable, value, np.nan))
-
-
-def _edges(inverse: np.ndarray) -> np.ndarray:
-    """(T, H, W) bool: pixels where one surface ends and another begins."""
-    across = np.abs(np.diff(inverse, 2, axis=2, prepend=inverse[:, :, :1], append=inverse[:, :, -1:]))
-    down = np.abs(np.diff(inverse, 2, axis=1, prepend=inverse[:, :1], append=inverse[:, -1:]))
-    return np.maximum(across, down) > EDGE_BEND * np.maximum(inverse, 1e-4)
+    The draws are few, and what a whole clip shares is one row.
+    """
+    noise = rng.standard_normal(shape)
+    if shape[1] < 3:
+        return noise
+    noise -= noise.mean(axis=1, keepdims=True)
+    return noise / noise.std(axis=1, keepdims=True)
