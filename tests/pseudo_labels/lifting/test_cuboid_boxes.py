@@ -71,3 +71,18 @@ def test_an_edge_at_the_border_tells_nothing():
     views = box_views(boxes, LENS, np.tile(np.eye(4), (2, 1, 1)), np.array([0, 1]))
     assert (views.sigmas[0] > 100).tolist() == [True, False, False, True]
     assert (views.sigmas[1] < 0.01).all()
+
+
+def test_an_edge_beside_a_wide_lens_tells_nothing():
+    wide = SimpleNamespace(
+        intrinsics=np.array([[300.0, 0, 640], [0, 300, 360], [0, 0, 1]]),
+        size=(1280, 720),
+        distortion="kannala_brandt",
+        distortion_coefficients=(0.0, 0.0, 0.0, 0.0),
+    )
+    # At 300 px a radian the left edge is seen 105 degrees beside what the camera looks at, the right one 30.
+    views = box_views(np.array([[90.0, 350, 483, 400]]), wide, np.eye(4)[None], np.array([0]))
+    assert np.isfinite(views.edges).all()
+    assert views.sigmas[0, 0] > 100
+    assert views.sigmas[0, 2] < 0.1
+    np.testing.assert_allclose(views.edges[0, 2], -np.tan(157 / 300), rtol=2e-3)

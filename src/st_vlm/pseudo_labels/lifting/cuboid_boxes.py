@@ -21,6 +21,8 @@ KERB_M, SLOPE_SIGMA = 0.1, 0.012
 _NEAR_M = 0.3
 # Length and width from the middle, height from the ground.
 _CORNERS = np.array([[(i >> 2 & 1) - 0.5, (i >> 1 & 1) - 0.5, i & 1] for i in range(8)])
+# Cosine of 80 degrees from where the camera looks.
+LEAST_AHEAD = 0.17
 # Of an edge that tells nothing.
 UNMEASURED = 1e3
 
@@ -56,6 +58,9 @@ def box_views(boxes: np.ndarray, lens: Lens, poses: np.ndarray, owners: np.ndarr
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     middles = np.stack([np.stack(pair, axis=-1) for pair in ((x1, y), (x, y1), (x2, y), (x, y2))], axis=1)
     rays = pixel_rays(middles, lens)
+    # A wide lens sees edges beside the camera or none at all, which have no place in a pinhole's image.
+    known = np.isfinite(rays).all(axis=-1) & (rays[..., 2] > LEAST_AHEAD * np.linalg.norm(rays, axis=-1))
+    rays = np.where(known[..., None], rays, np.array([0.0, 0.0, 1.0]))
     plane = rays[..., :2] / rays[..., 2:]
     edges = np.stack([plane[:, 0, 0], plane[:, 1, 1], plane[:, 2, 0], plane[:, 3, 1]], axis=-1)
     least = EDGE_PX_AT_1280 * width / 1280 / lens.intrinsics[0, 0]
@@ -63,7 +68,7 @@ def box_views(boxes: np.ndarray, lens: Lens, poses: np.ndarray, owners: np.ndarr
     margin = BORDER_SHARE * np.array([width, height])
     cut = np.stack([x1 <= margin[0], y1 <= margin[1], x2 >= width - margin[0], y2 >= height - margin[1]], axis=-1)
     sigmas = np.maximum(least, EDGE_SHARE * np.concatenate([sides, sides], axis=1))
-    return BoxViews(edges, np.where(cut, UNMEASURED, sigmas), poses, owners)
+    return BoxViews(edges, np.where(cut | ~known, UNMEASURED, sigmas), poses, owners)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 from st_vlm.kinematics.projection import Lens
 from st_vlm.kinematics.smoothing import SmoothTracks
 from st_vlm.pseudo_labels.lifting.cuboid_boxes import UNMEASURED, box_views
-from st_vlm.pseudo_labels.lifting.ground_fit import CLIP_SIGMAS, GroundScene, Guess, fit_ground
+from st_vlm.pseudo_labels.lifting.ground_fit import CLIP_SIGMAS, REPEATS, GroundScene, Guess, fit_ground
 from st_vlm.pseudo_labels.lifting.ground_surface import GroundSurface
 from st_vlm.pseudo_labels.lifting.identities import Switch, exchange, find_switches
 from st_vlm.pseudo_labels.lifting.object_places import MOST_OUTLIERS, OUTLIER_SQUARE, MeasuredPlaces, smooth_each
@@ -188,6 +188,7 @@ class _Fitted:
     def _by_shape(self, guess: Guess, views: np.ndarray) -> np.ndarray:
         """(N, H) how likely headings of objects are that keep theirs in some (V,) views, by the boxes' widths."""
         edges, sigmas = self._scene.views.edges, self._scene.views.sigmas
+        # What moved so far has headings of its own, not the ones that are compared here.
         whole = views & self.system.good & (sigmas[:, ::2] < UNMEASURED).all(axis=1) & (guess.yaws[:, 0] == 0)
         widths = np.maximum(self.system.widths[whole], 1e-6)
         off = np.log(widths / (edges[whole, 2] - edges[whole, 0])[:, None]) / SHAPE_SIGMA
@@ -238,7 +239,7 @@ def _straight_way(seconds: np.ndarray, off: np.ndarray, inverse: np.ndarray) -> 
     weighted = design.swapaxes(1, 2) @ inverse
     spread = np.linalg.inv((weighted @ design).sum(axis=0) + 1e-9 * np.eye(4))
     velocity = (spread @ (weighted @ off[..., None]).sum(axis=0))[2:, 0]
-    gain = velocity @ np.linalg.solve(spread[2:, 2:], velocity) / 4.0
+    gain = velocity @ np.linalg.solve(spread[2:, 2:], velocity) / REPEATS
     return float(gain), float(np.linalg.norm(velocity) * np.ptp(times))
 
 
