@@ -49,3 +49,30 @@ def test_a_source_without_exact_masks_is_refused(st_vlm, real_data):
     assert code == 2
     assert "has no exact depth and masks" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "least"),
+    [("nuscenes", "nuscenes", 3), ("argoverse2", "argoverse2/sensor", 9), ("kitti", "kitti_tracking", 6)],
+)
+def test_true_boxes_on_the_ground_of_real_recordings(st_vlm, real_data, source, path, least):
+    arguments = ("--evaluate", source, "--geometry", "ground-plane", "--format", "json")
+    code, out, err = st_vlm("pseudo-label", real_data / path, *arguments)
+    assert code in (0, 1), err
+    figures = json.loads(out)
+    assert figures["vehicles_answered"] >= least
+    assert figures["vehicles_distance_median"] <= 0.25
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--geometry", "depthpro-odometry"), "Against truth the geometry is one of given, ground-plane"),
+        (("--semantics", "onnx"), "is held against truth with --geometry ground-plane"),
+        (("--geometry", "ground-plane", "--noise", "bar"), "Noise and causes are for exact masks"),
+    ],
+)
+def test_parts_that_cannot_be_combined_are_refused(st_vlm, arguments, sentence):
+    code, out, err = st_vlm("pseudo-label", "--evaluate", "simulated", *arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err

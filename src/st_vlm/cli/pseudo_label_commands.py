@@ -163,11 +163,9 @@ def pseudo_label(
         from st_vlm.cli.pseudo_label import evaluate as run_evaluation
 
         options = {**simulated_options(evaluate, num_recordings, seed), **source_options(option)}
-        raise typer.Exit(
-            run_evaluation(
-                evaluate, videos, semantics or "given", geometry or "given", noise, seed, causes, form, options
-            )
-        )
+        finds = semantics or "given", source_options(semantics_option, "--semantics-option")
+        done = run_evaluation(evaluate, videos, finds, geometry or "given", noise, seed, causes, form, options)
+        raise typer.Exit(done)
     if videos is None or out is None:
         raise typer.BadParameter("give a folder of videos and --out, or --evaluate and a source.")
     from st_vlm.building.executor_options import read_options

@@ -52,6 +52,7 @@ class GivenGeometry:
 
     name = "given"
     licence = ""
+    from_files = True
 
     def __init__(self, path: str | Path, up: str = "z") -> None:
         self._path, self._up = Path(path), up
