@@ -13,6 +13,7 @@ from st_vlm.pseudo_labels.clip_geometry import check_geometry, read_geometry, wr
 from st_vlm.pseudo_labels.frames import ClipFrames
 from st_vlm.pseudo_labels.geometry.depth_pro import DepthProOdometry, lens_of_view, metric_depth
 from st_vlm.pseudo_labels.segments import Segments
+from st_vlm.pseudo_labels.unavailable import Unavailable
 from st_vlm.video.encoding import write_video
 
 SIZE = (480, 270)
@@ -155,6 +156,18 @@ def test_a_dark_video_is_refused(checkpoint, nothing, tmp_path):
     dark = ClipFrames(Clip("dark", "dark.mp4", (0, 5, 10, 15, 20), times, SIZE, 0, 20), tmp_path)
     with pytest.raises(InputError, match="cannot be followed"):
         DepthProOdometry(str(checkpoint), device="cpu").measure(dark, nothing)
+
+
+def test_a_full_memory_asks_for_a_smaller_batch(checkpoint, clip, nothing, monkeypatch):
+    backend = DepthProOdometry(str(checkpoint), device="cpu")
+    model, _, _ = backend._load()
+
+    def full(**inputs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(model, "forward", full)
+    with pytest.raises(Unavailable, match="smaller batch"):
+        backend.measure(clip, nothing)
 
 
 def test_weights_that_cannot_be_had_are_a_sentence(clip, nothing, tmp_path):

@@ -20,6 +20,7 @@ from st_vlm.pseudo_labels.geometry.odometry import Odometry, camera_poses
 from st_vlm.pseudo_labels.geometry.point_tracks import WIDEST_IMAGE
 from st_vlm.pseudo_labels.lifting.static_background import DepthErrors
 from st_vlm.pseudo_labels.segments import Segments
+from st_vlm.pseudo_labels.unavailable import Unavailable
 
 CHECKPOINT = "apple/DepthPro-hf"
 # Wider images than the model looks at are of no use to it.
@@ -89,9 +90,15 @@ class DepthProOdometry:
         maps, fields = [], []
         for images in _batches(frames.images(fitting(frames.clip.size, WIDEST_INPUT)), self.batch):
             inputs = processor(images=images, return_tensors="pt")["pixel_values"]
-            with torch.inference_mode():
-                outputs = model(pixel_values=inputs.to(device, model.dtype))
-                maps.append(shrunk(outputs.predicted_depth.float(), (height, width)).cpu().numpy())
+            try:
+                with torch.inference_mode():
+                    outputs = model(pixel_values=inputs.to(device, model.dtype))
+                    maps.append(shrunk(outputs.predicted_depth.float(), (height, width)).cpu().numpy())
+            except torch.OutOfMemoryError:
+                raise Unavailable(
+                    f"The memory of {device} is too small for {len(images)} frames of Depth Pro at a time. "
+                    "Give a smaller batch."
+                ) from None
             known = outputs.field_of_view
             fields.append(np.full(len(images), np.nan) if known is None else known.float().cpu().numpy())
         return np.concatenate(maps), np.concatenate(fields)

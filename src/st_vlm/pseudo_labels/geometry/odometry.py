@@ -31,6 +31,8 @@ FRAME_STEPS = (1, 2, 4)
 STANDING_SHARE, STANDING_POINTS = 1.2e-3, 0.8
 # A camera that turns in one place: letting it move may explain the points better by at most this factor.
 TURNING_GAIN = 0.85
+# A camera that moved farther than this share of the points' median depth does not turn in one place.
+TURNING_REACH = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ def poses_from_tracks(
     bundle, turns_only = Bundle(guess, np.zeros(count), np.empty((0, 3)), np.empty(0)), False
     if len(tracks.frames):
         bundle = adjust(tracks, guess, pose_of, intrinsics, width)
-        if len(guess) > 1:
+        if len(guess) > 1 and _near_one_place(bundle, tracks):
             here = guess.copy()
             here[:, :3, 3] = 0
             turned = adjust(tracks, here, pose_of, intrinsics, width, turns_only=True)
@@ -139,6 +141,12 @@ def standing_groups(tracks: PointTracks, width: int) -> np.ndarray:
             anchor = t
         result[t] = result[t - 1] + (not still)
     return result
+
+
+def _near_one_place(bundle: Bundle, tracks: PointTracks) -> bool:
+    known = tracks.depth[np.isfinite(tracks.depth)]
+    reach = np.linalg.norm(invert(bundle.camera_from_world)[:, :3, 3], axis=1).max()
+    return not len(known) or reach < TURNING_REACH * np.median(known)
 
 
 def _noting_width(images: Iterable[np.ndarray], widths: list[int]) -> Iterable[np.ndarray]:

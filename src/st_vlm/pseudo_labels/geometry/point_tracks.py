@@ -15,7 +15,7 @@ import numpy as np
 from st_vlm.errors import InputError
 
 # Points are followed in images of this width: finer ones cost time and tell little more.
-WIDEST_IMAGE = 800
+WIDEST_IMAGE = 640
 MOST_POINTS = 600
 # Between two points, in image widths; and how weak a corner may be against the strongest.
 SPACING_SHARE, WEAKEST = 1 / 110, 0.003
