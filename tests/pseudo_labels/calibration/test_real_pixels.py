@@ -1,5 +1,7 @@
 """Who is matched to whom, and what comes of a recording that is looked at as a video."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
