@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from st_vlm.errors import InputError
+from st_vlm.pseudo_labels.unavailable import Unavailable
 
 # Of a model's tensors: a checkpoint of another version may lack a few that are not used here; a random model none.
 _MOST_MISSING = 0.02
@@ -75,13 +76,13 @@ def load_model(kind: type, checkpoint: str, device, dtype, grant: str = ""):
         grant: What must be done beforehand where the weights are not given to everyone.
 
     Raises:
-        InputError: The weights cannot be had, are no safetensors, or are another model's.
+        Unavailable: The weights cannot be had, are no safetensors, or are another model's.
     """
     config = _asked(lambda: kind.config_class.get_config_dict(str(checkpoint))[0], checkpoint, grant)
     wanted, stated = kind.config_class.model_type, config.get("model_type", "unknown")
     # Checkpoints of SAM 2 and its kin serve images and videos alike.
     if stated.split("_")[0] != wanted.split("_")[0]:
-        raise InputError(f"{checkpoint} holds a model of type {stated!r}; needed is one of type {wanted!r}.")
+        raise Unavailable(f"{checkpoint} holds a model of type {stated!r}; needed is one of type {wanted!r}.")
     model, report = _asked(
         lambda: kind.from_pretrained(
             str(checkpoint), use_safetensors=True, trust_remote_code=False, dtype=dtype, output_loading_info=True
@@ -91,7 +92,7 @@ def load_model(kind: type, checkpoint: str, device, dtype, grant: str = ""):
     )
     missing, other = report["missing_keys"], report["mismatched_keys"]
     if other or len(missing) > _MOST_MISSING * len(model.state_dict()):
-        raise InputError(
+        raise Unavailable(
             f"{checkpoint} lacks {len(missing) + len(other)} of the {len(model.state_dict())} tensors of "
             f"{kind.__name__}, which would be random. Give a whole checkpoint of this model."
         )
@@ -102,7 +103,7 @@ def load_processor(kind: type, checkpoint: str, grant: str = "", **options: Any)
     """What prepares a model's inputs, from the same checkpoint.
 
     Raises:
-        InputError: It cannot be had.
+        Unavailable: It cannot be had.
     """
     return _asked(lambda: kind.from_pretrained(str(checkpoint), trust_remote_code=False, **options), checkpoint, grant)
 
@@ -111,13 +112,13 @@ def _asked(load, checkpoint: str, grant: str):
     """What a loader gives.
 
     Raises:
-        InputError: Instead of the many errors that loaders have.
+        Unavailable: Instead of the many errors that loaders have.
     """
     from safetensors import SafetensorError
 
     until, sentence = _REFUSED.get(str(checkpoint), (0.0, ""))
     if time.monotonic() < until:
-        raise InputError(sentence)
+        raise Unavailable(sentence)
     begun = time.monotonic()
     quiet = logging.getLogger("transformers")
     level = quiet.level
@@ -126,12 +127,12 @@ def _asked(load, checkpoint: str, grant: str):
     try:
         return load()
     except ImportError as error:
-        raise InputError(_needs(checkpoint, error)) from None
+        raise Unavailable(_needs(checkpoint, error)) from None
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         sentence, now = _why(str(checkpoint), error, grant), time.monotonic()
         if now - begun > _LONG_S:
             _REFUSED[str(checkpoint)] = now + _ASK_AGAIN_S, sentence
-        raise InputError(sentence) from None
+        raise Unavailable(sentence) from None
     finally:
         quiet.setLevel(level)
 
