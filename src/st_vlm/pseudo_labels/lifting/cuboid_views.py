@@ -52,13 +52,15 @@ def centre_offsets(surface: np.ndarray, poses: np.ndarray, image: ImageGeometry,
     points, areas, normals = _faces(sizes)
     # From here on in the camera's directions.
     turns = np.swapaxes(poses[:, :3, :3], 1, 2)[:, None] @ rotation_about_up(HEADINGS)
-    turned = turns @ np.swapaxes(points, 1, 2)[:, None]
-    facing = np.repeat(turns @ normals.T, turned.shape[-1] // len(normals), axis=-1)
+    # Single precision is good to micrometres around an object, and twice as fast.
+    turned = (turns @ np.swapaxes(points, 1, 2)[:, None]).astype(np.float32)
+    facing = np.repeat((turns @ normals.T).astype(np.float32), turned.shape[-1] // len(normals), axis=-1)
+    areas = areas[:, None].astype(np.float32)
     towards = ((surface - poses[:, :3, 3])[:, None] @ poses[:, :3, :3])[:, 0]
     behind = towards / np.linalg.norm(towards, axis=-1, keepdims=True) * 0.5 * sizes[:, 1:2]
     guess = np.broadcast_to((towards + behind)[:, None], (len(surface), len(HEADINGS), 3))
     for _ in range(_ROUNDS):
-        seen = _seen(turned + guess[..., None], facing, areas[:, None], image)
+        seen = _seen(turned + guess[..., None].astype(np.float32), facing, areas, image)
         guess = towards[:, None] + guess - seen
     return ((guess - towards[:, None]) @ np.swapaxes(poses[:, :3, :3], 1, 2))[..., :2]
 
@@ -100,7 +102,7 @@ def _seen(rays, facing, areas, image: ImageGeometry) -> np.ndarray:
     across, down = rays[:, :, 0] / depth, rays[:, :, 1] / depth
     inside = share > 0
     for plane, axis in ((across, 0), (down, 1)):
-        pixels = plane * image.intrinsics[axis, axis] + image.intrinsics[axis, 2]
+        pixels = plane * float(image.intrinsics[axis, axis]) + float(image.intrinsics[axis, 2])
         inside &= (pixels > -0.5) & (pixels < image.size[axis] - 0.5)
     # A cuboid that should lie outside as a whole is not where it is thought to be: then the border is no guide.
     share = share * (inside | ~inside.any(axis=2, keepdims=True))

@@ -161,7 +161,10 @@ class FrameComparisons:
             there = np.swapaxes(found.modes, 1, 2) @ columns
             columns *= leverage[..., None]
             here = self._modes.T @ columns
-            np.add.at(own, found.first, weights * leverage**2)
+            squares, half = weights * leverage**2, len(found.first) // 2
+            # No frame predicts twice one way.
+            own[found.first[:half]] += squares[:half]
+            own[found.first[half:]] += squares[half:]
             for a, b, at_a, at_b in zip(found.first, found.second, here, there, strict=True):
                 matrix[blocks[b], blocks[b]] += at_b[:, :rank]
                 low, cross = (a, at_a[:, :rank]) if a > b else (b, at_a[:, :rank].T)

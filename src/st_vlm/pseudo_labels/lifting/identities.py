@@ -112,18 +112,18 @@ def _gain(times_s: np.ndarray, places: np.ndarray, covariances: np.ndarray, swit
 
 def _way(times: np.ndarray, places: np.ndarray, covariances: np.ndarray):
     """Place and velocity at time 0 of the nearest views, with their covariance: (4,) and (4, 4)."""
-    usable = np.flatnonzero(np.isfinite(places).all(axis=-1) & (np.abs(times) <= WINDOW_S))
-    if len(usable) < _LEAST_VIEWS:
+    usable = np.isfinite(places).all(axis=-1) & (np.abs(times) <= WINDOW_S)
+    if usable.sum() < _LEAST_VIEWS:
         return None
-    information, vector = np.diag([0.0, 0.0, 1 / 900, 1 / 900]), np.zeros(4)
-    for k in usable:
-        design = np.concatenate([np.eye(2), times[k] * np.eye(2)], axis=1)
-        bend = (ACCELERATION * times[k] ** 2 / 2) ** 2
-        inverse = np.linalg.inv(covariances[k] + bend * np.eye(2))
-        information += design.T @ inverse @ design
-        vector += design.T @ inverse @ places[k]
+    times, places = times[usable][:, None, None], places[usable][..., None]
+    bend = (ACCELERATION * times**2 / 2) ** 2
+    inverse = np.linalg.inv(covariances[usable] + bend * np.eye(2))
+    # Of a place p + t v: each view measures it with its own precision, and 30 m/s is thought of as fast.
+    mixed = (times * inverse).sum(axis=0)
+    information = np.block([[inverse.sum(axis=0), mixed], [mixed, (times**2 * inverse).sum(axis=0) + np.eye(2) / 900]])
+    pulls = inverse @ places
     covariance = np.linalg.inv(information)
-    return covariance @ vector, covariance
+    return covariance @ np.concatenate([pulls.sum(axis=0), (times * pulls).sum(axis=0)])[:, 0], covariance
 
 
 def _misfit(one, other) -> float:

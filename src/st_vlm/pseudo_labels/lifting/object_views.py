@@ -70,74 +70,87 @@ def view_objects(
             would vanish keep what they have.
     """
     count, height, width = labels.shape
-    frames, rows, columns = np.nonzero(labels >= 0)
-    which = labels[frames, rows, columns]
-    boxes = _boxes(which * count + frames, rows, columns, objects * count).reshape(objects, count, 4)
-    inner = _interior(labels, erosion)[frames, rows, columns]
-    keys = which * count + frames
+    places = np.flatnonzero(labels.ravel() >= 0)
+    which, metres = labels.ravel()[places], depth.ravel()[places]
+    keys = which * count + places // (height * width)
+    rows, columns = places % (height * width) // width, places % width
+    inner, borders = _interior(labels, places, rows, columns, erosion)
     # A mask so small that erosion leaves little of it is taken whole.
     left = np.bincount(keys[inner], minlength=objects * count)
-    metres = depth[frames, rows, columns]
     known = np.isfinite(metres) & (metres > 0)
+    # By object and frame, by depth within, and last what is not known: one number for all three is sorted fast.
+    farthest = metres.max(initial=1.0, where=known)
+    order = np.argsort(keys + np.where(known, metres, 2 * farthest) / (3 * farthest))
+    boxes = _boxes(keys[order], rows[order], columns[order], objects * count).reshape(objects, count, 4)
+    order = order[known[order]]
     if reach is not None:
-        known[known] = _within_reach(keys[known], metres[known], objects * count, np.repeat(reach, count))
-        boxes = _boxes(keys[known], rows[known], columns[known], objects * count).reshape(objects, count, 4)
-    used = (inner | (left[keys] < LEAST_PIXELS)) & known
-    middle, sigma, pixels = _medians(keys[used], metres[used], columns[used], rows[used], objects * count)
+        order = order[_within_reach(keys[order], metres[order], objects * count, np.repeat(reach, count))]
+        boxes = _boxes(keys[order], rows[order], columns[order], objects * count).reshape(objects, count, 4)
+    order = order[inner[order] | (left[keys[order]] < LEAST_PIXELS)]
+    middle, sigma, pixels = _medians(keys[order], metres[order], columns[order], rows[order], objects * count)
     cut = (
         (boxes[..., 0] <= 0) | (boxes[..., 1] <= 0) | (boxes[..., 2] >= width) | (boxes[..., 3] >= height)
     )  # NaN compares as False
+    hidden = _hidden(depth.ravel(), places, keys, borders, middle, objects * count)
     return ObjectViews(
         pixels=pixels.reshape(objects, count, 2),
         depth=middle.reshape(objects, count),
         depth_sigma=sigma.reshape(objects, count),
         boxes=boxes,
         cut=cut,
-        hidden=_hidden(labels, depth, middle.reshape(objects, count)),
+        hidden=hidden.reshape(objects, count),
     )
 
 
 def _boxes(keys: np.ndarray, rows: np.ndarray, columns: np.ndarray, size: int) -> np.ndarray:
-    """(size, 4) bounds of the pixels of each key; NaN for a key without any."""
-    low = np.full((2, size), np.inf)
-    high = np.full((2, size), -np.inf)
-    for axis, values in enumerate((columns, rows)):
-        np.minimum.at(low[axis], keys, values)
-        np.maximum.at(high[axis], keys, values + 1)
-    boxes = np.stack([*low, *high], axis=-1)
-    return np.where(np.isfinite(boxes), boxes, np.nan)
+    """(size, 4) bounds of the pixels of each key, which come by key; NaN for a key without any."""
+    counts = np.bincount(keys, minlength=size)
+    low = [_least(values.astype(float), counts, np.nan) for values in (columns, rows)]
+    high = [1 - _least(-values.astype(float), counts, np.nan) for values in (columns, rows)]
+    return np.stack([*low, *high], axis=-1)
 
 
-def _interior(labels: np.ndarray, steps: int) -> np.ndarray:
-    """(T, H, W) bool: pixels whose neighbours up to `steps` along rows and columns show the same object."""
-    inner = labels >= 0
-    for step in range(1, steps + 1):
-        for axis in (1, 2):
-            for side in (slice(step, None), slice(None, -step)):
-                other = slice(None, -step) if side.start else slice(step, None)
-                here = [slice(None)] * 3
-                there = [slice(None)] * 3
-                here[axis], there[axis] = side, other
-                inner[tuple(here)] &= labels[tuple(here)] == labels[tuple(there)]
-    return inner
+def _interior(labels: np.ndarray, places: np.ndarray, rows: np.ndarray, columns: np.ndarray, steps: int):
+    """Whether the neighbours of P mask pixels, up to `steps` along rows and columns, show the same object.
+
+    What lies outside the image does not count against a pixel.
+
+    Returns:
+        (P,) bool, and for each of the four directions the distance in the flat image to the next pixel with the (P,)
+        bool of those that have something else there.
+    """
+    height, width = labels.shape[1:]
+    flat = labels.ravel()
+    mine = flat[places]
+    inner, borders = np.ones(len(places), bool), []
+    for distance, room in ((1, width - 1 - columns), (-1, columns), (width, height - 1 - rows), (-width, rows)):
+        for step in range(1, max(steps, 1) + 1):
+            other = np.zeros(len(places), bool)
+            there = room >= step
+            other[there] = flat[places[there] + step * distance] != mine[there]
+            if step <= steps:
+                inner &= ~other
+            if step == 1:
+                borders.append((distance, other))
+    return inner, borders
 
 
 def _within_reach(keys: np.ndarray, depth: np.ndarray, size: int, reach: np.ndarray) -> np.ndarray:
-    """(P,) bool: pixels at about the depth at which their object shows most of itself (the shorth of Andrews 1972)."""
-    order = np.lexsort((depth, keys))
-    keys_sorted, logs = keys[order], np.log(depth[order])
+    """(P,) bool: pixels at about the depth at which their object shows most of itself (the shorth of Andrews 1972).
+
+    The pixels come by key, and by depth within.
+    """
+    logs = np.log(depth)
     counts = np.bincount(keys, minlength=size)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     core = np.maximum((CORE_SHARE * counts).astype(int), 1)
-    end = np.arange(len(logs)) + core[keys_sorted]
-    inside = end < (starts + counts)[keys_sorted]
+    end = np.arange(len(logs)) + core[keys]
+    inside = end < (starts + counts)[keys]
     width = np.where(inside, logs[np.minimum(end, len(logs) - 1)] - logs, np.inf)
-    narrowest = np.full(size, np.inf)
-    np.minimum.at(narrowest, keys_sorted, width)
+    narrowest = _least(width, counts, np.inf)
     # The first of them is the nearest.
-    fits = np.flatnonzero(width <= CORE_TOLERANCE * narrowest[keys_sorted] + 0.01)
-    first = np.full(size, len(logs))
-    np.minimum.at(first, keys_sorted[fits], fits)
+    fits = np.flatnonzero(width <= CORE_TOLERANCE * narrowest[keys] + 0.01)
+    first = _least(fits, np.bincount(keys[fits], minlength=size), len(logs))
     found = first < len(logs)
     middle = np.full(size, np.nan)
     middle[found] = np.exp(logs[np.minimum(first[found] + core[found] // 2, len(logs) - 1)])
@@ -146,9 +159,10 @@ def _within_reach(keys: np.ndarray, depth: np.ndarray, size: int, reach: np.ndar
 
 
 def _medians(keys: np.ndarray, depth: np.ndarray, columns: np.ndarray, rows: np.ndarray, size: int):
-    """Of each key: median of the trimmed depths and its sigma, and the mean pixel of what was not trimmed."""
-    order = np.lexsort((depth, keys))
-    keys, depth, columns, rows = keys[order], depth[order], columns[order], rows[order]
+    """Of each key: median of the trimmed depths and its sigma, and the mean pixel of what was not trimmed.
+
+    The pixels come by key, and by depth within.
+    """
     counts = np.bincount(keys, minlength=size)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     enough = np.flatnonzero(counts >= LEAST_PIXELS)
@@ -170,24 +184,25 @@ def _medians(keys: np.ndarray, depth: np.ndarray, columns: np.ndarray, rows: np.
     return middle, sigma, pixels
 
 
-def _hidden(labels: np.ndarray, depth: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """(N, T) share of an object's border along which a nearer surface stands."""
-    objects, count = middle.shape
-    borders, nearer = np.zeros(objects * count), np.zeros(objects * count)
-    for axis in (1, 2):
-        for forward in (True, False):
-            here, there = [slice(None)] * 3, [slice(None)] * 3
-            here[axis], there[axis] = (
-                (slice(None, -1), slice(1, None)) if forward else (slice(1, None), slice(None, -1))
-            )
-            mine, other = labels[tuple(here)], labels[tuple(there)]
-            frames, rows, columns = np.nonzero((mine >= 0) & (mine != other))
-            which = mine[frames, rows, columns]
-            keys = which * count + frames
-            # The first pixel beyond the border may itself be a mixture of both surfaces, but a nearer one is nearer.
-            beyond = depth[tuple(there)][frames, rows, columns]
-            with np.errstate(invalid="ignore"):
-                close = beyond < (1 - NEARER_SHARE) * middle[which, frames]
-            borders += np.bincount(keys, minlength=objects * count)
-            nearer += np.bincount(keys, close, minlength=objects * count)
-    return (nearer / np.maximum(borders, 1)).reshape(objects, count)
+def _least(values: np.ndarray, counts: np.ndarray, nothing: float) -> np.ndarray:
+    """The least of each run of so many values; `nothing` for a run of none."""
+    result = np.full(len(counts), nothing, values.dtype)
+    filled = np.flatnonzero(counts)
+    if len(filled):
+        result[filled] = np.minimum.reduceat(values, (np.cumsum(counts) - counts)[filled])
+    return result
+
+
+def _hidden(
+    depth: np.ndarray, places: np.ndarray, keys: np.ndarray, borders: list, middle: np.ndarray, size: int
+) -> np.ndarray:
+    """(size,) share of an object's border along which a nearer surface stands; see `_interior` for the borders."""
+    whole, nearer = np.zeros(size), np.zeros(size)
+    for distance, other in borders:
+        its = keys[other]
+        # The first pixel beyond the border may itself be a mixture of both surfaces, but a nearer one is nearer.
+        with np.errstate(invalid="ignore"):
+            close = depth[places[other] + distance] < (1 - NEARER_SHARE) * middle[its]
+        whole += np.bincount(its, minlength=size)
+        nearer += np.bincount(its, close, minlength=size)
+    return nearer / np.maximum(whole, 1)
