@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -24,9 +23,9 @@ GEOMETRY = {
     "given": f"{_PACKAGE}.geometry.given:GivenGeometry",
     "ground-plane": f"{_PACKAGE}.geometry.ground_plane:GroundPlane",
     "depthpro-odometry": f"{_PACKAGE}.geometry.depth_pro:DepthProOdometry",
-    "depth-anything-3": f"{_PACKAGE}.geometry.external:ExternalGeometry",
-    "map-anything": f"{_PACKAGE}.geometry.external:ExternalGeometry",
-    "monst3r-metric3d": f"{_PACKAGE}.geometry.external:ExternalGeometry",
+    "depth-anything-3": f"{_PACKAGE}.geometry.external:DepthAnything3",
+    "map-anything": f"{_PACKAGE}.geometry.external:MapAnything",
+    "monst3r-metric3d": f"{_PACKAGE}.geometry.external:Monst3rMetric3d",
 }
 CHECKS = {"vlm": f"{_PACKAGE}.checking.vision_language:VisionLanguageCheck"}
 KINDS = {"semantics": SEMANTICS, "geometry": GEOMETRY, "check": CHECKS}
@@ -54,10 +53,7 @@ def make_backend(kind: str, name: str, options: Mapping[str, Any]) -> Any:
         made_of = getattr(import_module(module), class_name)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"The {kind} backend {name!r} cannot be imported as {target}: {error}.") from None
-    parameters = dict(inspect.signature(made_of).parameters)
-    if parameters.pop("kind", None) is not None:
-        # One class for several tools: the name says which.
-        made_of = partial(made_of, kind=name)
+    parameters = inspect.signature(made_of).parameters
     for option in options:
         if option not in parameters:
             raise InputError(

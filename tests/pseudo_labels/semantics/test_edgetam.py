@@ -5,7 +5,7 @@ import pytest
 from st_vlm.errors import InputError
 from st_vlm.pseudo_labels.backends import make_backend
 from st_vlm.pseudo_labels.semantics.edgetam import EdgeTam
-from st_vlm.pseudo_labels.semantics.weights import load_model
+from st_vlm.pseudo_labels.weights import load_model
 
 
 def test_a_clip_from_its_video_to_its_segments(tiny, short_clip):

@@ -107,7 +107,7 @@ class DepthProOdometry:
         if self._loaded is None:
             from transformers import DepthProForDepthEstimation, DepthProImageProcessor
 
-            from st_vlm.pseudo_labels.semantics.weights import (
+            from st_vlm.pseudo_labels.weights import (
                 choose_device,
                 choose_dtype,
                 load_model,

@@ -86,7 +86,7 @@ class ExternalGeometry:
 
 
 class DepthAnything3(ExternalGeometry):
-    """What `recipes/runners/depth_anything_3.py` wrote.
+    """What `recipes/runners/run_depth_anything_3.py` wrote.
 
     Args:
         path: Its output folder.
@@ -100,7 +100,7 @@ class DepthAnything3(ExternalGeometry):
 
 
 class MapAnything(ExternalGeometry):
-    """What `recipes/runners/map_anything.py` wrote.
+    """What `recipes/runners/run_map_anything.py` wrote.
 
     Args:
         path: Its output folder.

@@ -8,7 +8,7 @@ from st_vlm.pseudo_labels.semantics.grounded_masks import GroundedMasks
 from st_vlm.pseudo_labels.semantics.grounding_dino import GroundingDino
 from st_vlm.pseudo_labels.semantics.mask_tracker import SAM2, MaskTracker
 from st_vlm.pseudo_labels.semantics.prompts import DEFAULT_CLASSES, class_nouns
-from st_vlm.pseudo_labels.semantics.weights import licence_of
+from st_vlm.pseudo_labels.weights import licence_of
 
 
 class GroundedSam2(GroundedMasks):

@@ -9,7 +9,7 @@ import numpy as np
 
 from st_vlm.pseudo_labels.semantics.detections import MOST_DETECTIONS, Detections, inside_image, strongest
 from st_vlm.pseudo_labels.semantics.prompts import phrase_tokens, prompts
-from st_vlm.pseudo_labels.semantics.weights import choose_device, load_model, load_processor
+from st_vlm.pseudo_labels.weights import choose_device, load_model, load_processor
 
 LICENCE = "Apache-2.0"
 # Boxes of any two classes that overlap by more show one thing, whatever it is.

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from st_vlm.pseudo_labels.semantics.weights import choose_device, choose_dtype, load_model, load_processor
+from st_vlm.pseudo_labels.weights import choose_device, choose_dtype, load_model, load_processor
 
 SAM2, EDGETAM = "sam2", "edgetam"
 

@@ -14,7 +14,7 @@ from st_vlm.pseudo_labels.semantics.grounded_masks import image_size, mask_size
 from st_vlm.pseudo_labels.semantics.mask_following import FollowedObject, without_specks
 from st_vlm.pseudo_labels.semantics.merging import coco, merge, segments_of, set_apart
 from st_vlm.pseudo_labels.semantics.prompts import DEFAULT_CLASSES, class_nouns
-from st_vlm.pseudo_labels.semantics.weights import choose_device, choose_dtype, licence_of, load_model, load_processor
+from st_vlm.pseudo_labels.weights import choose_device, choose_dtype, licence_of, load_model, load_processor
 
 CHECKPOINT = "facebook/sam3"
 _GRANT = (

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from st_vlm.errors import InputError
-from st_vlm.pseudo_labels.semantics import weights
+from st_vlm.pseudo_labels import weights
 from st_vlm.pseudo_labels.semantics.grounded_sam2 import GroundedSam2
 from st_vlm.pseudo_labels.semantics.sam3 import Sam3
-from st_vlm.pseudo_labels.semantics.weights import choose_dtype, licence_of, load_model, load_processor
+from st_vlm.pseudo_labels.weights import choose_dtype, licence_of, load_model, load_processor
 
 
 def sam2_from(folder):
