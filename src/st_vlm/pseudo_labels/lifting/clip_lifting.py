@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_dilation
 
 from st_vlm.pseudo_labels.lifting.identities import Switch, exchanged, find_switches
 from st_vlm.pseudo_labels.lifting.object_places import Calibrated, MeasuredPlaces, measure_places
@@ -64,9 +63,7 @@ def lift_clip(
     objects = len(categories)
     priors = [size_prior(category) for category in categories]
     margin = max(round(MARGIN_SHARE * labels.shape[2]), 1)
-    cross = np.zeros((1, 3, 3), bool)
-    cross[0, 1], cross[0, :, 1] = True, True
-    background = ~binary_dilation(labels >= 0, cross, iterations=margin)
+    background = ~_grown(labels >= 0, margin)
     correction = correct_depth(depth, background, camera.intrinsics, camera.poses, errors, draws, seed)
     reach = np.array([prior.reach for prior in priors])
     views = view_objects(labels, depth, objects, reach)
@@ -78,3 +75,18 @@ def lift_clip(
     people = np.array([is_person(category) for category in categories], bool)
     tracks = track_objects(times_s, measured, priors, people, seed=seed)
     return LiftedClip(tracks, measured, views, correction, tuple(switches))
+
+
+def _grown(mask: np.ndarray, margin: int) -> np.ndarray:
+    """(T, H, W) bool with `margin` pixels more on all sides, corners included."""
+    for axis in (1, 2):
+        result = mask.copy()
+        for step in range(1, margin + 1):
+            ahead, back = (
+                tuple(part if k == axis else slice(None) for k in range(3))
+                for part in (slice(step, None), slice(None, -step))
+            )
+            result[ahead] |= mask[back]
+            result[back] |= mask[ahead]
+        mask = result
+    return mask

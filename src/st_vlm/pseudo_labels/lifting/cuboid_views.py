@@ -16,6 +16,17 @@ from st_vlm.pseudo_labels.lifting.object_views import TRIMMED_SHARE
 
 # Points on a face: so many along it, and so many upwards or across the roof.
 _ALONG, _UP = 8, 3
+
+
+def _unit_points() -> np.ndarray:
+    """(P, 3) points on the front, the left side and the top of a cuboid with sides of 1, face by face."""
+    along, up = ((np.arange(count) + 0.5) / count - 0.5 for count in (_ALONG, _UP))
+    a, b = (grid.ravel() for grid in np.meshgrid(along, up))
+    half = np.full(len(a), 0.5)
+    return np.stack([np.concatenate(axis) for axis in ((half, a, a), (a, half, b), (b, b, half))], axis=-1)
+
+
+_POINTS = _unit_points()
 # Half a turn is enough, since front and back look alike.
 HEADINGS = np.arange(16) * np.pi / 16
 # No heading is known better than this, as far apart as they are.
@@ -49,18 +60,21 @@ def centre_offsets(surface: np.ndarray, poses: np.ndarray, image: ImageGeometry,
     Returns:
         (V, H, 2) metres.
     """
-    points, areas, normals = _faces(sizes)
     # From here on in the camera's directions.
     turns = np.swapaxes(poses[:, :3, :3], 1, 2)[:, None] @ rotation_about_up(HEADINGS)
-    # Single precision is good to micrometres around an object, and twice as fast.
-    turned = (turns @ np.swapaxes(points, 1, 2)[:, None]).astype(np.float32)
-    facing = np.repeat((turns @ normals.T).astype(np.float32), turned.shape[-1] // len(normals), axis=-1)
-    areas = areas[:, None].astype(np.float32)
     towards = ((surface - poses[:, :3, 3])[:, None] @ poses[:, :3, :3])[:, 0]
     behind = towards / np.linalg.norm(towards, axis=-1, keepdims=True) * 0.5 * sizes[:, 1:2]
     guess = np.broadcast_to((towards + behind)[:, None], (len(surface), len(HEADINGS), 3))
+    # Of the sides, only those towards the camera are ever seen.
+    facing = np.where((np.swapaxes(turns, -1, -2) @ -guess[..., None])[..., 0] >= 0, 1.0, -1.0)
+    facing[..., 2] = 1.0
+    normals = turns * facing[:, :, None]
+    # Single precision is good to micrometres around an object, and twice as fast.
+    turned = ((normals * sizes[:, None, None]) @ _POINTS.T).astype(np.float32)
+    normals = np.repeat(normals.astype(np.float32), _ALONG * _UP, axis=-1)
+    areas = np.repeat((sizes.prod(axis=1, keepdims=True) / sizes).astype(np.float32), _ALONG * _UP, axis=1)[:, None]
     for _ in range(_ROUNDS):
-        seen = _seen(turned + guess[..., None].astype(np.float32), facing, areas, image)
+        seen = _seen(turned + guess[..., None].astype(np.float32), normals, areas, image)
         guess = towards[:, None] + guess - seen
     return ((guess - towards[:, None]) @ np.swapaxes(poses[:, :3, :3], 1, 2))[..., :2]
 
@@ -115,20 +129,3 @@ def _seen(rays, facing, areas, image: ImageGeometry) -> np.ndarray:
     most = np.maximum(kept.sum(axis=-1), 1e-12)
     columns, rows = (across * kept).sum(axis=-1) / most, (down * kept).sum(axis=-1) / most
     return np.stack([columns * middle, rows * middle, middle], axis=-1)
-
-
-def _faces(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points on the four sides and the top: (V, P, 3) places, (V, P) areas, and (5, 3) the sides' outward normals."""
-    along, up = ((np.arange(count) + 0.5) / count - 0.5 for count in (_ALONG, _UP))
-    a, b = (grid.ravel() for grid in np.meshgrid(along, up))
-    unit, normals, sides = [], [], []
-    for axis, sign in ((0, 1), (0, -1), (1, 1), (1, -1), (2, 1)):
-        others = [k for k in range(3) if k != axis]
-        place = np.empty((len(a), 3))
-        place[:, axis], place[:, others[0]], place[:, others[1]] = sign / 2, a, b
-        unit.append(place)
-        normals.append(sign * np.eye(3)[axis])
-        sides.append(np.broadcast_to(others, (len(a), 2)))
-    unit, normals, sides = np.concatenate(unit), np.stack(normals), np.concatenate(sides)
-    areas = sizes[:, sides[:, 0]] * sizes[:, sides[:, 1]]
-    return unit * sizes[:, None], areas, normals
