@@ -49,7 +49,7 @@ def find_switches(times_s: np.ndarray, places: np.ndarray, covariances: np.ndarr
     meetings = _meetings(boxes)
     found: list[Switch] = []
     while len(found) < MOST_SWITCHES:
-        gains = [_gain(times_s, places, covariances, switch) for switch in meetings]
+        gains = _gains(times_s, places, covariances, meetings)
         if not gains or max(gains) < LEAST_GAIN:
             break
         best = meetings[int(np.argmax(gains))]
@@ -95,35 +95,52 @@ def _meetings(boxes: np.ndarray) -> list[Switch]:
     return found
 
 
-def _gain(times_s: np.ndarray, places: np.ndarray, covariances: np.ndarray, switch: Switch) -> float:
-    """How much better the four ways fit crosswise; -inf where there is too little of one."""
-    moment = (times_s[switch.frame - 1] + times_s[switch.frame]) / 2
-    before, after = [], []
-    for k in (switch.first, switch.second):
-        for part, ways in ((slice(None, switch.frame), before), (slice(switch.frame, None), after)):
-            way = _way(times_s[part] - moment, places[k, part], covariances[k, part])
-            if way is None:
-                return -np.inf
-            ways.append(way)
-    straight = _misfit(before[0], after[0]) + _misfit(before[1], after[1])
-    crossed = _misfit(before[0], after[1]) + _misfit(before[1], after[0])
+def _gains(times_s: np.ndarray, places: np.ndarray, covariances: np.ndarray, meetings: list[Switch]) -> list[float]:
+    """How much better the four ways of each meeting fit crosswise; -inf where there is too little of one."""
+    ways = {}
+    for frame in {switch.frame for switch in meetings}:
+        moment = (times_s[frame - 1] + times_s[frame]) / 2
+        ways[frame] = [
+            _ways(times_s[part] - moment, places[:, part], covariances[:, part])
+            for part in (slice(None, frame), slice(frame, None))
+        ]
+    return [_gain(*ways[switch.frame], switch.first, switch.second) for switch in meetings]
+
+
+def _gain(before: list, after: list, first: int, second: int) -> float:
+    if any(ways[k] is None for ways in (before, after) for k in (first, second)):
+        return -np.inf
+    straight = _misfit(before[first], after[first]) + _misfit(before[second], after[second])
+    crossed = _misfit(before[first], after[second]) + _misfit(before[second], after[first])
     return straight - crossed if crossed < MOST_LEFT * straight else -np.inf
 
 
-def _way(times: np.ndarray, places: np.ndarray, covariances: np.ndarray):
-    """Place and velocity at time 0 of the nearest views, with their covariance: (4,) and (4, 4)."""
-    usable = np.isfinite(places).all(axis=-1) & (np.abs(times) <= WINDOW_S)
-    if usable.sum() < _LEAST_VIEWS:
-        return None
-    times, places = times[usable][:, None, None], places[usable][..., None]
+def _ways(
+    times: np.ndarray, places: np.ndarray, covariances: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray] | None]:
+    """Place and velocity of N objects at time 0, of the views near it, with their covariance: (4,) and (4, 4).
+
+    None for an object with too few views.
+    """
+    near = np.abs(times) <= WINDOW_S
+    times, places, covariances = times[near], places[:, near], covariances[:, near]
+    usable = np.isfinite(places).all(axis=-1)
     bend = (ACCELERATION * times**2 / 2) ** 2
-    inverse = np.linalg.inv(covariances[usable] + bend * np.eye(2))
-    # Of a place p + t v: each view measures it with its own precision, and 30 m/s is thought of as fast.
-    mixed = (times * inverse).sum(axis=0)
-    information = np.block([[inverse.sum(axis=0), mixed], [mixed, (times**2 * inverse).sum(axis=0) + np.eye(2) / 900]])
-    pulls = inverse @ places
-    covariance = np.linalg.inv(information)
-    return covariance @ np.concatenate([pulls.sum(axis=0), (times * pulls).sum(axis=0)])[:, 0], covariance
+    known = np.where(usable[..., None, None], covariances, np.eye(2)) + bend[:, None, None] * np.eye(2)
+    inverse = np.linalg.inv(known) * usable[..., None, None]
+    pulls = inverse @ np.where(usable[..., None], places, 0.0)[..., None]
+    # Of a place p + t v each view measures t^0 and t^1 of it, and 30 m/s is thought of as fast.
+    information, vector = np.zeros((len(places), 4, 4)), np.empty((len(places), 4, 1))
+    for i in (0, 1):
+        for j in (0, 1):
+            weighted = times[:, None, None] ** (i + j) * inverse
+            information[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = weighted.sum(axis=1)
+        vector[:, 2 * i : 2 * i + 2] = (times[:, None, None] ** i * pulls).sum(axis=1)
+    information[:, 2:, 2:] += np.eye(2) / 900
+    enough = usable.sum(axis=1) >= _LEAST_VIEWS
+    covariance = np.linalg.inv(np.where(enough[:, None, None], information, np.eye(4)))
+    states = (covariance @ vector)[..., 0]
+    return [(states[k], covariance[k]) if enough[k] else None for k in range(len(places))]
 
 
 def _misfit(one, other) -> float:
