@@ -71,11 +71,16 @@ def centre_offsets(surface: np.ndarray, poses: np.ndarray, image: ImageGeometry,
     normals = turns * facing[:, :, None]
     # Single precision is good to micrometres around an object, and twice as fast.
     turned = ((normals * sizes[:, None, None]) @ _POINTS.T).astype(np.float32)
-    normals = np.repeat(normals.astype(np.float32), _ALONG * _UP, axis=-1)
-    areas = np.repeat((sizes.prod(axis=1, keepdims=True) / sizes).astype(np.float32), _ALONG * _UP, axis=1)[:, None]
+    # Where the cuboid is put does not change which of its points lies deeper: they are sorted once.
+    order = np.argsort(turned[:, :, 2], axis=-1)
+    turned = np.take_along_axis(turned, order[:, :, None], axis=-1)
+    face = order // (_ALONG * _UP)
+    normals = np.take_along_axis(normals.astype(np.float32), face[:, :, None], axis=-1)
+    sides = (sizes.prod(axis=1, keepdims=True) / sizes).astype(np.float32)
+    areas = np.take_along_axis(np.broadcast_to(sides[:, None], (*face.shape[:2], 3)), face, axis=-1)
+    faces = _Faces(turned, normals, areas, (turned * normals).sum(axis=2))
     for _ in range(_ROUNDS):
-        seen = _seen(turned + guess[..., None].astype(np.float32), normals, areas, image)
-        guess = towards[:, None] + guess - seen
+        guess = towards[:, None] + guess - _seen(faces, guess.astype(np.float32), image)
     return ((guess - towards[:, None]) @ np.swapaxes(poses[:, :3, :3], 1, 2))[..., :2]
 
 
@@ -101,31 +106,49 @@ def average_offsets(
     return mean, np.swapaxes(off * weights[..., None], 1, 2) @ off
 
 
-def _seen(rays, facing, areas, image: ImageGeometry) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class _Faces:
+    """Points on the faces of V cuboids turned in H ways, from the nearest to the deepest, in the camera's directions.
+
+    Attributes:
+        points: (V, H, 3, P) from the centre.
+        normals: (V, H, 3, P) outwards.
+        areas: (V, H, P) that the points stand for.
+        away: (V, H, P) of the faces from the centre.
+    """
+
+    points: np.ndarray
+    normals: np.ndarray
+    areas: np.ndarray
+    away: np.ndarray
+
+
+def _seen(faces: _Faces, centres: np.ndarray, image: ImageGeometry) -> np.ndarray:
     """(V, H, 3) where the mean visible pixel at the median depth lies from the camera, in the camera's directions.
 
     Args:
-        rays: (V, H, 3, P) from the camera to points on the faces.
-        facing: (V, H, 3, P) outward normals.
-        areas: (V, 1, P) that the points stand for.
+        faces: Of the cuboids.
+        centres: (V, H, 3) of the cuboids from the camera.
+        image: What lies outside it is not seen.
     """
-    depth = np.maximum(rays[:, :, 2], 0.1)
+    x, y, z = (centres[..., axis, None] for axis in range(3))
+    inverse = 1 / np.maximum(faces.points[:, :, 2] + z, np.float32(0.1))
+    across, down = (faces.points[:, :, 0] + x) * inverse, (faces.points[:, :, 1] + y) * inverse
     # What a piece takes of the image: its slant against the ray, over the cube of the depth.
-    slant = rays[:, :, 0] * facing[:, :, 0] + rays[:, :, 1] * facing[:, :, 1] + rays[:, :, 2] * facing[:, :, 2]
-    share = areas * np.maximum(-slant, 0.0) / depth**3
-    across, down = rays[:, :, 0] / depth, rays[:, :, 1] / depth
+    slant = (centres[:, :, None] @ faces.normals)[:, :, 0] + faces.away
+    share = faces.areas * np.maximum(-slant, 0) * inverse * inverse * inverse
     inside = share > 0
     for plane, axis in ((across, 0), (down, 1)):
-        pixels = plane * float(image.intrinsics[axis, axis]) + float(image.intrinsics[axis, 2])
-        inside &= (pixels > -0.5) & (pixels < image.size[axis] - 0.5)
+        focal, middle = float(image.intrinsics[axis, axis]), float(image.intrinsics[axis, 2])
+        inside &= plane > (-0.5 - middle) / focal
+        inside &= plane < (image.size[axis] - 0.5 - middle) / focal
     # A cuboid that should lie outside as a whole is not where it is thought to be: then the border is no guide.
-    share = share * (inside | ~inside.any(axis=2, keepdims=True))
-    order = np.argsort(depth, axis=-1)
-    depth, share, across, down = (np.take_along_axis(a, order, axis=-1) for a in (depth, share, across, down))
+    share *= inside | ~inside.any(axis=2, keepdims=True)
     so_far = np.cumsum(share, axis=-1)
     total = np.maximum(so_far[..., -1:], 1e-12)
-    middle = np.take_along_axis(depth, (so_far >= 0.5 * total).argmax(axis=-1)[..., None], axis=-1)[..., 0]
-    kept = share * ((so_far > TRIMMED_SHARE * total) & (so_far - share < (1 - TRIMMED_SHARE) * total))
-    most = np.maximum(kept.sum(axis=-1), 1e-12)
-    columns, rows = (across * kept).sum(axis=-1) / most, (down * kept).sum(axis=-1) / most
-    return np.stack([columns * middle, rows * middle, middle], axis=-1)
+    median = (so_far >= 0.5 * total).argmax(axis=-1)[..., None]
+    depth = 1 / np.take_along_axis(inverse, median, axis=-1)[..., 0]
+    share *= (so_far > TRIMMED_SHARE * total) & (so_far - share < (1 - TRIMMED_SHARE) * total)
+    most = np.maximum(share.sum(axis=-1), 1e-12)
+    columns, rows = (np.einsum("vhp,vhp->vh", plane, share) / most for plane in (across, down))
+    return np.stack([columns * depth, rows * depth, depth], axis=-1)
