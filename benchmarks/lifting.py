@@ -108,7 +108,9 @@ def main() -> None:
         depth, poses = noisy_depth(clip.depth, noise, seed), noisy_poses(clip.poses, noise, seed)
         camera = Calibrated(clip.recording.camera.intrinsics, poses)
         categories = [track.category for track in clip.recording.tracks]
-        priors, labels, times = [size_prior(name) for name in categories], clip.labels, clip.times_s
+        priors, times = [size_prior(name) for name in categories], clip.times_s
+        # As the stage before hands them over.
+        labels = clip.labels.astype(np.int16)
         people = np.array([is_person(name) for name in categories])
         reach, objects = np.array([prior.reach for prior in priors]), len(categories)
         correction = correct_depth(depth, labels < 0, camera.intrinsics, poses, errors, 24)

@@ -71,9 +71,11 @@ def view_objects(
     """
     count, height, width = labels.shape
     places = np.flatnonzero(labels.ravel() >= 0)
-    which, metres = labels.ravel()[places], depth.ravel()[places]
-    keys = which * count + places // (height * width)
-    rows, columns = places % (height * width) // width, places % width
+    which, metres = labels.ravel()[places].astype(np.int64), depth.ravel()[places]
+    # Short integers are divided several times faster.
+    frames, rest = np.divmod(places.astype(np.int32 if labels.size < 2**31 else np.int64), height * width)
+    rows, columns = np.divmod(rest, width)
+    keys = which * count + frames
     inner, borders = _interior(labels, places, rows, columns, erosion)
     # A mask so small that erosion leaves little of it is taken whole.
     left = np.bincount(keys[inner], minlength=objects * count)
