@@ -9,7 +9,8 @@ from pseudo_labels.simulated_clips import clip_of, geometry_of, segments_of, sim
 from st_vlm.errors import InputError
 from st_vlm.kinematics.motion import Moving
 from st_vlm.kinematics.resampling import positions_at
-from st_vlm.pseudo_labels.lift_stage import LiftRules, held_headings, keep_trusted, lift
+from st_vlm.pseudo_labels.lift_rules import LiftRules, keep_trusted
+from st_vlm.pseudo_labels.lift_stage import held_headings, lift
 from st_vlm.pseudo_labels.lifted_tracks import read_tracks, write_tracks
 
 
@@ -91,6 +92,23 @@ BROKEN = {
 def test_parts_that_do_not_fit_are_refused(truth, clip, sentence):
     with pytest.raises(InputError, match=sentence):
         lift(clip, *BROKEN[sentence](segments_of(truth), geometry_of(truth)))
+
+
+def test_depth_of_another_scene_is_refused(truth, clip):
+    geometry = geometry_of(truth)
+    # Every other frame's depth is upside down.
+    mixed = geometry.depth.copy()
+    mixed[1::2] = mixed[1::2, ::-1]
+    with pytest.raises(InputError, match=r"stands still moves|No object of"):
+        lift(clip, segments_of(truth), replace(geometry, depth=mixed))
+
+
+def test_a_single_frame_whose_pose_jumps_is_told(truth, clip):
+    geometry = geometry_of(truth)
+    poses = geometry.poses.copy()
+    poses[7, :2, 3] += 8.0
+    with pytest.raises(InputError, match=r"poses jump: a \w+ of \d+ m/s² behind frame [567]"):
+        lift(clip, segments_of(truth), replace(geometry, poses=poses))
 
 
 def test_what_is_not_trusted_is_left_out_with_a_reason(truth, clip, lifted):

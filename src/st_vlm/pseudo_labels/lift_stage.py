@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
 import numpy as np
 from scipy.ndimage import median_filter
 
 from st_vlm.errors import InputError
 from st_vlm.kinematics.ground_tracks import Sight
-from st_vlm.kinematics.motion import Moving
 from st_vlm.pseudo_labels.clip import Clip
 from st_vlm.pseudo_labels.clip_geometry import ClipGeometry
+from st_vlm.pseudo_labels.lift_rules import LiftRules, keep_trusted
 from st_vlm.pseudo_labels.lifted_tracks import LiftedTracks, LiftQuality
 from st_vlm.pseudo_labels.lifting.clip_lifting import LiftedClip, lift_clip
 from st_vlm.pseudo_labels.lifting.ground_lifting import lift_boxes
 from st_vlm.pseudo_labels.lifting.identities import exchange
 from st_vlm.pseudo_labels.lifting.object_places import Calibrated, MeasuredPlaces
-from st_vlm.pseudo_labels.lifting.object_tracks import ObjectTracks, longest_run
+from st_vlm.pseudo_labels.lifting.object_tracks import ObjectTracks
+from st_vlm.pseudo_labels.lifting.static_background import DepthCorrection, DepthErrors
 from st_vlm.pseudo_labels.segments import Segments
 
 DRAWS = 24
-LEAST_SECONDS = 2.0
 # Below this speed the direction of a smoothed movement is noise.
 LEAST_SPEED = 0.5
 # A height above the ground hardly changes: single views that are off are not followed.
 _HEIGHT_WINDOW = 5
 # No car or drone that films flies faster: poses that do jump, metres a second.
 MOST_CAMERA_SPEED = 70.0
-
-
-@dataclass(frozen=True)
-class LiftRules:
-    """What of a clip is left out.
-
-    Attributes:
-        most_residual: Relative disagreement of the corrected depth of what stands still, beyond which depth or poses
-            of the whole clip are not believed.
-        most_scale_sigma: Relative uncertainty of the clip's scale beyond which the clip is left out.
-        most_misfit: Of an object's track, in standard deviations (`ObjectTracks.misfit`).
-        least_score: Median score of an object's detections.
-        farthest_m: Median distance of an object from the camera. Up to 40 m the stated uncertainties have been held
-            against the truth (`st-vlm pseudo-label --evaluate`).
-    """
-
-    most_residual: float = 0.06
-    most_scale_sigma: float = 0.08
-    most_misfit: float = 3.0
-    least_score: float = 0.3
-    farthest_m: float = 50.0
+# A lurch of 7 m within half a second, m/s².
+MOST_CAMERA_ACCELERATION = 30.0
 
 
 def lift(
@@ -100,14 +78,26 @@ def check_parts(clip: Clip, segments: Segments, geometry: ClipGeometry) -> None:
         # Half a pixel of rounding at either side.
         if abs(width / height / aspect - 1) > 1 / min(width, height):
             raise InputError(f"The clip's images are {_by(clip.size)}, but its {what} are {_by((width, height))}.")
-    steps = np.linalg.norm(np.diff(geometry.poses[:, :3, 3], axis=0), axis=1) / np.diff(clip.times_s)
-    if (steps > MOST_CAMERA_SPEED).any():
-        at = int(steps.argmax())
-        raise InputError(
-            f"The camera's poses jump: {steps[at]:.0f} m/s between frames {at} and {at + 1}. Repair the poses."
-        )
+    _check_way(clip.times_s, geometry.poses[:, :3, 3])
     if geometry.depth is not None and not (np.isfinite(geometry.depth) & (geometry.depth > 0)).any():
         raise InputError("No depth is known anywhere in the clip.")
+
+
+def _check_way(times_s: np.ndarray, places: np.ndarray) -> None:
+    """Refuse (T, 3) places of a camera that no camera can go to one after the other."""
+    steps = np.diff(times_s)[:, None]
+    velocities = np.diff(places, axis=0) / steps
+    accelerations = np.diff(velocities, axis=0) / steps[1:]
+    for what, values, most, unit in (
+        ("speed", velocities, MOST_CAMERA_SPEED, "m/s"),
+        ("acceleration", accelerations, MOST_CAMERA_ACCELERATION, "m/s²"),
+    ):
+        found = np.linalg.norm(values, axis=1)
+        if (found > most).any():
+            at = int(found.argmax())
+            raise InputError(
+                f"The camera's poses jump: a {what} of {found[at]:.0f} {unit} behind frame {at}. Repair the poses."
+            )
 
 
 def _lift_by_depth(clip: Clip, segments: Segments, geometry: ClipGeometry, rules: LiftRules, seed: int):
@@ -117,7 +107,7 @@ def _lift_by_depth(clip: Clip, segments: Segments, geometry: ClipGeometry, rules
     lifted = lift_clip(
         clip.times_s, labels, geometry.depth, camera, segments.categories, geometry.errors, DRAWS, seed
     )  # fmt: skip
-    _check_clip(lifted, rules)
+    _check_clip(lifted, geometry.errors, rules)
     boxes, scores = segments.boxes.copy(), segments.scores.copy()
     for switch in lifted.switches:
         exchange(boxes, switch)
@@ -125,10 +115,10 @@ def _lift_by_depth(clip: Clip, segments: Segments, geometry: ClipGeometry, rules
     boxes[~lifted.views.usable] = np.nan
     correction = lifted.correction
     quality = LiftQuality(
-        residual=correction.residual,
+        residual=correction.worst_residual,
         comparisons=correction.comparisons,
         log_scale=correction.log_scale,
-        log_scale_sigma=correction.log_scale_sigma,
+        log_scale_sigma=_scale_sigma(correction, geometry.errors),
         switches=len(lifted.switches),
         **_made_by(segments, geometry),
     )
@@ -187,82 +177,23 @@ def _made_by(segments: Segments, geometry: ClipGeometry) -> dict:
     return {"geometry": geometry.backend, "semantics": segments.backend, "licences": licences}
 
 
-def _check_clip(lifted: LiftedClip, rules: LiftRules) -> None:
+def _check_clip(lifted: LiftedClip, errors: DepthErrors, rules: LiftRules) -> None:
     correction = lifted.correction
-    if correction.residual > rules.most_residual:
+    if correction.worst_residual > rules.most_residual:
+        frame = int(np.nanargmax(correction.frame_residuals))
         raise InputError(
-            f"What stands still moves: depth and poses of the clip disagree by {100 * correction.residual:.1f} % "
-            f"(at most {100 * rules.most_residual:.1f} %)."
+            f"What stands still moves: depth or pose of frame {frame} disagrees with its neighbours' by "
+            f"{100 * correction.worst_residual:.0f} % (at most {100 * rules.most_residual:.0f} %)."
         )
-    if correction.log_scale_sigma > rules.most_scale_sigma:
+    sigma = _scale_sigma(correction, errors)
+    if sigma > rules.most_scale_sigma:
         raise InputError(
-            f"The clip's scale is only known to {100 * correction.log_scale_sigma:.1f} % "
-            f"(at most {100 * rules.most_scale_sigma:.1f} %)."
+            f"The clip's scale is only known to {100 * sigma:.0f} % (at most {100 * rules.most_scale_sigma:.0f} %)."
         )
 
 
-def keep_trusted(
-    tracks: LiftedTracks,
-    states: Sequence[Moving],
-    misfit: np.ndarray,
-    scores: np.ndarray,
-    times_s: np.ndarray,
-    rules: LiftRules,
-) -> LiftedTracks:
-    """The tracks that the rules keep, each cut to its longest stretch; the others' reasons are in `quality.dropped`.
-
-    Args:
-        tracks: Of N objects.
-        states: N outcomes of the static test.
-        misfit: (N,) of each track.
-        scores: (N, T) of the detections.
-        times_s: (T,) seconds.
-        rules: What is kept.
-
-    Raises:
-        InputError: None is kept.
-    """
-    known, dropped, kept = np.zeros_like(tracks.known), {}, []
-    away = np.linalg.norm(tracks.centres - tracks.poses[:, :3, 3], axis=-1)
-    for k, state in enumerate(states):
-        run = longest_run(tracks.known[k])
-        seconds = times_s[run.stop - 1] - times_s[run.start] if run.stop > run.start else 0.0
-        known[k, run] = True
-        reason = None
-        if not np.isfinite(scores[k]).any():
-            reason = "it is never seen, or was refused by the check"
-        elif np.nanmedian(scores[k]) < rules.least_score:
-            reason = f"its detections are unsure (median score {np.nanmedian(scores[k]):.2f})"
-        elif seconds < LEAST_SECONDS - 0.1:
-            reason = f"it can be measured for {seconds:.1f} s on end only"
-        elif np.nanmedian(away[k]) > rules.farthest_m:
-            reason = (
-                f"it is {np.nanmedian(away[k]):.0f} m away, and surely measured only up to {rules.farthest_m:.0f} m"
-            )
-        elif misfit[k] > rules.most_misfit:
-            reason = f"its places jump: {misfit[k]:.1f} times as far as their uncertainty"
-        elif state is Moving.UNDECIDED:
-            reason = "it neither clearly moves nor clearly stands"
-        if reason is None:
-            kept.append(k)
-        else:
-            dropped[str(tracks.numbers[k])] = f"{tracks.categories[k]}: {reason}"
-    if not kept:
-        raise InputError(f"No object of {len(tracks)} is left: {'; '.join(sorted(dropped.values())[:3])}.")
-    cut = np.where(known[..., None], tracks.centres, np.nan)
-    return replace(
-        tracks,
-        numbers=tuple(tracks.numbers[k] for k in kept),
-        categories=tuple(tracks.categories[k] for k in kept),
-        known=known[kept],
-        centres=cut[kept],
-        sizes=tracks.sizes[kept],
-        headings=np.where(known, tracks.headings, np.nan)[kept],
-        sigma=tracks.sigma[kept],
-        boxes=np.where(known[..., None], tracks.boxes, np.nan)[kept],
-        draws=np.where(known[..., None], tracks.draws, np.nan)[:, kept],
-        quality=replace(tracks.quality, dropped=dropped),
-    )
+def _scale_sigma(correction: DepthCorrection, errors: DepthErrors) -> float:
+    return float(np.hypot(correction.log_scale_sigma, errors.common))
 
 
 def held_headings(velocities: np.ndarray, known: np.ndarray) -> np.ndarray:

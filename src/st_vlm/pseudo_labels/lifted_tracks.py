@@ -35,7 +35,8 @@ class LiftQuality:
     """What tells whether a clip's tracks can be trusted.
 
     Attributes:
-        residual: Median disagreement of the corrected depth of what stands still, relative; NaN where nothing tells.
+        residual: Disagreement of the corrected depth of what stands still, relative, in the frame where it is worst;
+            NaN where nothing tells.
         comparisons: How many pairs of pixels were compared.
         log_scale, log_scale_sigma: What the scale was corrected by, and how surely.
         geometry, semantics: The backends.

@@ -147,7 +147,7 @@ def test_a_stated_camera_height_gives_the_scale(checkpoint, clip, nothing, monke
     assert stated.camera_height == 1.5
     known = np.isfinite(free.depth)
     np.testing.assert_allclose(stated.depth[known], free.depth[known] / 2, rtol=0.02)
-    assert stated.errors.scale < free.errors.scale
+    assert stated.errors.common < free.errors.common
 
 
 def test_a_dark_video_is_refused(checkpoint, nothing, tmp_path):

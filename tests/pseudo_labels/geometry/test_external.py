@@ -120,7 +120,7 @@ def test_a_known_focal_length_wins(tmp_path):
     assert wrong.intrinsics[0, 0] == pytest.approx(400)
     right = DepthAnything3(tmp_path).measure(frames(intrinsics=tuple(LENS.ravel().tolist())), nothing())
     assert_true(right)
-    assert right.errors.scale < wrong.errors.scale
+    assert right.errors.common < wrong.errors.common
 
 
 def test_a_known_camera_height_gives_the_scale(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from seen_room import Box, Room, look_pose
 
 from st_vlm.kinematics.motion import Moving, path_length
-from st_vlm.pseudo_labels.lifting.clip_lifting import lift_clip
+from st_vlm.pseudo_labels.lifting.clip_lifting import lift_clip, rescaled
 from st_vlm.pseudo_labels.lifting.object_places import Calibrated
 from st_vlm.pseudo_labels.lifting.static_background import DepthErrors
 
@@ -21,6 +21,19 @@ def car(k):
 
 def walker(k):
     return Box((14.0, -4 + 0.6 * k, 0.86), (0.6, 0.6, 1.72), np.pi / 2)
+
+
+def test_a_scale_that_nothing_can_tell_is_in_the_draws():
+    draws = np.random.default_rng(0).normal(0, 5, (24, 3, 9, 2))
+    origin = np.array([2.0, -1.0])
+    stretched = rescaled(draws, origin, 0.1, seed=0)
+    factors = (stretched - origin) / (draws - origin)
+    # One factor a draw, for all objects and times.
+    assert np.ptp(factors.reshape(24, -1), axis=1).max() < 1e-9
+    logs = np.log(factors[:, 0, 0, 0])
+    assert logs.std() == pytest.approx(0.1)
+    assert abs(logs.mean()) < 1e-9
+    np.testing.assert_array_equal(rescaled(draws, origin, 0.0, seed=0), draws)
 
 
 PARKED = Box((18.0, -5.0, 0.8), (4.4, 1.8, 1.55), 0.4)

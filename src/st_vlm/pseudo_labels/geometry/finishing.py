@@ -13,6 +13,8 @@ from st_vlm.pseudo_labels.lifting.static_background import DepthErrors
 
 # How wrong a scale is that comes from a camera's stated height: the ground is not quite flat, nor its depth exact.
 SCALE_FROM_HEIGHT = 0.05
+# And of depth against a way that was found by it.
+OWN_SCALE = 0.01
 
 
 def finished(
@@ -45,7 +47,7 @@ def finished(
         factor = stated / height
         poses = poses.copy()
         poses[:, :3, 3] *= factor
-        errors = scale_errors(errors, min(errors.scale, SCALE_FROM_HEIGHT))
+        errors = scale_errors(errors, min(errors.common or errors.scale, SCALE_FROM_HEIGHT))
         made = replace(made, depth=(depth * factor).astype(np.float32), errors=errors)
     return replace(made, poses=upright(poses, ground.up), camera_height=height if stated is None else stated)
 
@@ -53,6 +55,6 @@ def finished(
 def scale_errors(errors: DepthErrors, scale: float) -> DepthErrors:
     """Errors of geometry whose depth and way have one scale in common, wrong by `scale` (one standard deviation).
 
-    A way that is too long by a share is one that drifts by that share in its own direction, which is one of three.
+    Against the way itself the depth is hardly wrong: one was found by the other.
     """
-    return replace(errors, scale=scale, drift=float(np.hypot(0.01, np.sqrt(3) * scale)))
+    return replace(errors, common=scale, scale=OWN_SCALE, drift=OWN_SCALE)

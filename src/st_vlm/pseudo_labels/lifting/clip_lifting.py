@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.stats import norm
 
 from st_vlm.pseudo_labels.lifting.identities import Switch, exchanged, find_switches
 from st_vlm.pseudo_labels.lifting.object_places import Calibrated, MeasuredPlaces, measure_places
@@ -74,7 +75,20 @@ def lift_clip(
         measured = measure_places(times_s, views, camera, correction, priors, seed)
     people = np.array([is_person(category) for category in categories], bool)
     tracks = track_objects(times_s, measured, priors, people, seed=seed)
+    tracks = replace(tracks, draws=rescaled(tracks.draws, camera.poses[0, :2, 3], errors.common, seed))
     return LiftedClip(tracks, measured, views, correction, tuple(switches))
+
+
+def rescaled(draws: np.ndarray, origin: np.ndarray, sigma: float, seed: int) -> np.ndarray:
+    """(S, N, T, 2) draws, the whole world of each stretched from (2,) an origin by a log-normal factor of `sigma`.
+
+    The factors have just the spread that they should have, few as they are.
+    """
+    if not sigma or len(draws) < 2:
+        return draws
+    steps = np.random.default_rng([seed, 2]).permutation(norm.ppf((np.arange(len(draws)) + 0.5) / len(draws)))
+    factors = np.exp(sigma * steps / steps.std())
+    return origin + (draws - origin) * factors[:, None, None, None]
 
 
 def _grown(mask: np.ndarray, margin: int) -> np.ndarray:

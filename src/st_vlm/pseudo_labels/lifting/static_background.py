@@ -37,12 +37,15 @@ class DepthErrors:
         field_length: Its correlation length in image widths.
         scale: Standard deviation of the clip's scale error, relative.
         drift: Of the camera's place, as a share of its path.
+        common: Standard deviation of a scale error that depth and the camera's way have in common, relative: where the
+            way was found by the depth, nothing that stands still can tell it.
     """
 
     field_rms: float = 0.05
     field_length: float = 0.25
     scale: float = 0.03
     drift: float = 0.01
+    common: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

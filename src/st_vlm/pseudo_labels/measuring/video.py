@@ -14,7 +14,8 @@ from st_vlm.pseudo_labels.clip_geometry import ClipGeometry
 from st_vlm.pseudo_labels.files import whole_file
 from st_vlm.pseudo_labels.frames import ClipFrames
 from st_vlm.pseudo_labels.geometry.backend import GeometryBackend
-from st_vlm.pseudo_labels.lift_stage import LiftRules, lift
+from st_vlm.pseudo_labels.lift_rules import LiftRules
+from st_vlm.pseudo_labels.lift_stage import lift
 from st_vlm.pseudo_labels.lifted_tracks import LiftedTracks
 from st_vlm.pseudo_labels.measuring.measurement import Measurement, measure
 from st_vlm.pseudo_labels.measuring.naming import Phrase, meant
