@@ -9,6 +9,8 @@ from st_vlm.building.shard import interview
 from st_vlm.errors import InputError
 from st_vlm.pseudo_labels.files import CLIPS, FAILED_FILE, TRACKS_FILE, write_json
 from st_vlm.pseudo_labels.source import PseudoLabelled
+from st_vlm.questions.expected_error import answer_error, drawn_recordings
+from st_vlm.questions.measuring import true_answer
 from st_vlm.questions.sightings import look
 from st_vlm.recordings import open_recordings
 
@@ -63,6 +65,15 @@ def test_every_row_tells_its_error_and_where_it_is_from(rows):
             assert 0 <= row["quality"]["expected_error"] <= 0.2
             assert row["source_frames"][0].startswith(f"{row['recording']}.mp4#")
         assert all(drop.detail for drop in found.drops if drop.rule == "doubtful")
+
+
+def test_errors_are_those_of_asking_each_draw(rows):
+    found = next(iter(rows.values()))
+    drawn = list(drawn_recordings(found.recording))
+    for one, row, error in list(zip(found.asked, found.rows(), found.expected_errors, strict=True))[:12]:
+        others = [true_answer(row, other) for other in drawn]
+        known = [answer_error(one.candidate.answer, other) for other in others if other is not None]
+        assert error == pytest.approx(np.mean(known) if len(known) >= len(drawn) / 2 else 1.0)
 
 
 def test_a_tighter_bound_asks_less(lifted_run, simulated_truth, rows):

@@ -64,11 +64,7 @@ def relation(motions: Sequence[SpanMotion], duration_s: float) -> str | None:
     return "different" if angle >= DIFFERENT_BEYOND_RAD else None
 
 
-# Motions that have been measured, by track, the clip's start, and the span's.
-Measured = dict[tuple[str, int, float, float], SpanMotion]
-
-
-def true_answer(row: Mapping, recording: Recording, measured: Measured | None = None) -> Answer | None:
+def true_answer(row: Mapping, recording: Recording, motions: Sequence[SpanMotion] | None = None) -> Answer | None:
     """The truth of a dataset row measured again from its recording's tracks; None where by the rules of the tasks it
     would not be asked: in the dead zone, within the margin, an hour off its centre, an interval that is not unique.
 
@@ -78,9 +74,9 @@ def true_answer(row: Mapping, recording: Recording, measured: Measured | None = 
     Args:
         row: The columns `task`, `asked`, `span`, `marks`, `timestamps`, `start_ns`, `camera` and `reasoning`.
         recording: The tracks that the marks name, in the source's clock.
-        measured: Holds the recording's motions from one row to the next, which often ask about the same.
+        motions: What `row_motions` gives, where it is known.
     """
-    motions = row_motions(row, recording, measured)
+    motions = row_motions(row, recording) if motions is None else motions
     asked, task = row["asked"], row["task"]
     colours = [row["marks"][k]["color"] for k in asked["objects"]]
     match task:
@@ -133,16 +129,10 @@ def _evidence(row: Mapping, recording: Recording, motions: Sequence[SpanMotion])
     )
 
 
-def row_motions(row: Mapping, recording: Recording, measured: Measured | None = None) -> list[SpanMotion]:
+def row_motions(row: Mapping, recording: Recording) -> list[SpanMotion]:
     """The motion of each object that a row asks about, in the order in which it names them, over the row's span."""
     start_s, end_s = exact_span(row, recording)
-    measured, motions = {} if measured is None else measured, []
-    for track in asked_tracks(row, recording):
-        key = track.id, row["start_ns"], start_s, end_s
-        if key not in measured:
-            measured[key] = span_motion(recording, track, row["start_ns"], start_s, end_s)
-        motions.append(measured[key])
-    return motions
+    return [span_motion(recording, track, row["start_ns"], start_s, end_s) for track in asked_tracks(row, recording)]
 
 
 def asked_tracks(row: Mapping, recording: Recording) -> list[Track]:
