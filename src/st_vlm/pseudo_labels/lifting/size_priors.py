@@ -47,9 +47,31 @@ _PRIORS = {
     "toy car": SizePrior(0.4, 0.2, 0.17, 0.25, acceleration=1.0),
     "toy truck": SizePrior(0.55, 0.25, 0.28, 0.25, acceleration=1.0),
     "vehicle": _VEHICLE,
+    "van": SizePrior(5.2, 2.0, 2.1, 0.12, acceleration=1.2, filled=0.9),
+    "large vehicle": SizePrior(9.0, 2.6, 3.2, 0.3, acceleration=1.0),
+    "construction vehicle": SizePrior(6.5, 2.6, 3.0, 0.3, acceleration=1.0),
+    "emergency vehicle": SizePrior(5.8, 2.1, 2.3, 0.25, acceleration=1.2),
+    "train": SizePrior(22.0, 2.9, 3.8, 0.3, acceleration=0.8),
+    "wheeled device": SizePrior(1.2, 0.6, 1.6, 0.3, acceleration=1.0, filled=0.5),
+    "boat": SizePrior(7.0, 2.4, 2.2, 0.5, acceleration=0.8),
+    "airplane": SizePrior(35.0, 32.0, 11.0, 0.4, acceleration=2.0, filled=0.3),
+    # Animals from nose to rump, and up to their heads; they turn on the spot.
+    "dog": SizePrior(0.8, 0.3, 0.6, 0.3, acceleration=2.0, filled=0.7),
+    "cat": SizePrior(0.45, 0.16, 0.3, 0.2, acceleration=2.0, filled=0.7),
+    "horse": SizePrior(2.4, 0.65, 1.9, 0.15, acceleration=1.5, filled=0.7),
+    "cow": SizePrior(2.4, 0.75, 1.5, 0.15, acceleration=0.8, filled=0.8),
+    "sheep": SizePrior(1.2, 0.45, 0.9, 0.2, acceleration=1.2, filled=0.8),
+    # Between a tennis ball and a basketball; a kick or a bounce within one step.
+    "sports ball": SizePrior(0.2, 0.2, 0.2, 0.35, acceleration=10.0, filled=0.8),
 }
-for _alike, _known in (("cyclist", "bicycle"), ("motorcyclist", "motorcycle"), ("motorbike", "motorcycle")):
-    _PRIORS[_alike] = _PRIORS[_known]
+_ALIKE = {
+    "cyclist": "bicycle",
+    "rider": "bicycle",
+    "motorcyclist": "motorcycle",
+    "motorbike": "motorcycle",
+    "tram": "train",
+}
+_PRIORS |= {name: _PRIORS[known] for name, known in _ALIKE.items()}
 
 
 def size_prior(category: str) -> SizePrior:
