@@ -12,9 +12,9 @@ import pytest
 from pseudo_labels.runs import contents, settings_of
 
 from st_vlm.errors import InputError
-from st_vlm.pseudo_labels.executors import Execution, walk_on
+from st_vlm.pseudo_labels.executors import Execution, alone, walk_on
 from st_vlm.pseudo_labels.files import CLIPS, SEGMENTS_FILE
-from st_vlm.pseudo_labels.pipeline import run_pipeline
+from st_vlm.pseudo_labels.pipeline import one_by_one, prepare, run_pipeline
 
 pytest.importorskip("datatrove", reason="the executors need datatrove")
 
@@ -49,10 +49,11 @@ def test_on_a_real_local_ray(user, done, tmp_path):
 
 def test_stages_with_and_without_a_gpu_have_options_of_their_own():
     execution = Execution(
-        "slurm", options={"partition": "main", "gpu": {"time": "4:00:00"}, "cpu": {"time": "1:00:00"}}
+        "slurm", options={"partition": "main", "gpu": {"time": "4:00:00", "tasks": 9}, "cpu": {"time": "1:00:00"}}
     )
-    assert execution.options_of("semantics", ("semantics",)) == {"partition": "main", "time": "4:00:00"}
-    assert execution.options_of("lift", ("semantics",)) == {"partition": "main", "time": "1:00:00"}
+    assert execution.options_of("semantics") == {"partition": "main", "time": "4:00:00"}
+    assert execution.options_of("lift") == {"partition": "main", "time": "1:00:00"}
+    assert (execution.tasks_for("semantics", 100), execution.tasks_for("lift", 100)) == (9, 2)
 
 
 @pytest.mark.parametrize(
@@ -62,13 +63,45 @@ def test_stages_with_and_without_a_gpu_have_options_of_their_own():
         (Execution("local", workers=2), 100, 2),
         (Execution("slurm"), 101, 3),
         (Execution("slurm", tasks=7), 101, 7),
+        (Execution("slurm", options={"tasks": 7}), 101, 7),
         (Execution("local"), 0, 1),
     ],
 )
 def test_how_many_tasks_a_stage_has(execution, clips, tasks):
-    assert execution.tasks_for(clips) == tasks
+    assert execution.tasks_for("lift", clips) == tasks
 
 
 def test_an_option_that_the_executor_does_not_take_is_refused():
     with pytest.raises(InputError, match="takes no option partition"):
         walk_on(Execution("local", options={"partition": "main"}))
+
+
+def test_what_a_killed_worker_left_half_written_goes(user, done, tmp_path):
+    out = tmp_path / "out"
+    run = prepare(settings_of(user), out)
+    one_by_one(run, "probe", run.items("probe"))
+    half = out / CLIPS / run.clip_ids()[0] / f".123.{SEGMENTS_FILE}"
+    half.write_bytes(b"PAR1")
+    walk_on(Execution("local"))(run, "semantics", run.clip_ids())
+    assert not half.exists()
+    segments = {name: data for name, data in contents(done[0] / CLIPS).items() if name.endswith(SEGMENTS_FILE)}
+    assert segments.items() <= contents(out / CLIPS).items()
+
+
+def test_two_executors_do_not_work_in_one_folder(user, tmp_path):
+    run = prepare(settings_of(user), tmp_path / "out")
+    with alone(run.out), pytest.raises(InputError, match="Another build is writing to"):
+        walk_on(Execution("local"))(run, "probe", run.items("probe"))
+
+
+def test_a_stage_passes_over_clips_that_an_earlier_one_did_not_get_to(user, tmp_path):
+    from st_vlm.pseudo_labels.steps import DoStage
+
+    run = prepare(settings_of(user), tmp_path / "out")
+    for stage in ("probe", "semantics"):
+        one_by_one(run, stage, run.items(stage))
+    late, early = run.clip_ids()
+    (run.out / CLIPS / late / SEGMENTS_FILE).unlink()
+    DoStage(str(run.out), "geometry").run()
+    assert {path.name for path in (run.out / CLIPS / late).iterdir()} == {"clip.json"}
+    assert not run.is_due("geometry", early)

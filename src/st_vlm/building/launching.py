@@ -22,6 +22,7 @@ from st_vlm.building.plan import WorkFolder
 from st_vlm.building.steps import Assemble, WriteShards
 from st_vlm.building.submitted import remove_note, write_note
 from st_vlm.building.worker import die_with_parent, told_of_a_killed_worker, without_main_module
+from st_vlm.building.worker_number import number_worker
 from st_vlm.errors import InputError
 
 LOGS = "logs"
@@ -58,7 +59,10 @@ class LocalExecutor(LocalPipelineExecutor):
         Raises:
             InputError: A step refused, or a worker was killed.
         """
-        pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_begin_worker)
+        context = get_context("spawn")
+        pool = ProcessPoolExecutor(
+            self.workers, mp_context=context, initializer=_begin_worker, initargs=(context.Value("i", 0),)
+        )
         with told_of_a_killed_worker(), pool:
             with without_main_module():
                 results = pool.map(self._run_for_rank, range(self.tasks))
@@ -211,8 +215,9 @@ def _new_logs(work: WorkFolder) -> str:
     return str(work.path / LOGS / secrets.token_hex(4))
 
 
-def _begin_worker() -> None:
+def _begin_worker(begun) -> None:
     die_with_parent()
+    number_worker(begun)
     # What matters stands in the work folder or is raised.
     for package in ("datatrove", "st_vlm"):
         logger.disable(package)

@@ -1,7 +1,7 @@
 """A run's stages on datatrove: on this machine, on Ray, on Slurm or as Hugging Face Jobs, with the same result.
 
-Each stage is a job of its own that waits for the one before (`depends`), so that stages that want a GPU and stages
-that want none are given different machines.
+Each stage is a job of its own that follows the one before, so that stages that want a GPU and stages that want none
+are given different machines.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from st_vlm.building.executor_options import check_options
+from st_vlm.building.plan import WorkFolder
+from st_vlm.building.submitted import refuse_if_queued, remove_note, write_note
 from st_vlm.errors import InputError
+from st_vlm.pseudo_labels.gpus import GPU_STAGES
 from st_vlm.pseudo_labels.pipeline import Walk, unit_of
 from st_vlm.pseudo_labels.stages import Run
+from st_vlm.pseudo_labels.unfinished import due_stages, remove_leftovers, still_due
 
 Kind = Literal["local", "ray", "slurm", "jobs"]
 LOGS = "logs"
 CLIPS_A_TASK = 50
+QUESTIONS_STAGE = "questions"
+# What the configuration tells us rather than datatrove.
+_OURS = ("tasks", "remote", "secrets")
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,12 @@ class Execution:
 
     Attributes:
         kind: The executor.
-        workers: Tasks at once; on a machine with GPUs one worker takes one of them.
+        workers: Tasks at once; on a machine with GPUs one worker takes one of them. On Slurm 1 leaves it to the queue.
         tasks: Into how many tasks a stage is divided; None: as many as workers here and on Ray, one for 50 clips
             elsewhere.
         options: Arguments of the executor for all stages; under `gpu` and `cpu` those of the stages that want a GPU,
-            and of the others.
+            and of the others. `tasks` among them is as the attribute; for Jobs `remote` is a folder that both they
+            and this machine reach, and `secrets` names variables of the environment that they get.
     """
 
     kind: Kind
@@ -45,15 +53,58 @@ class Execution:
     tasks: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def options_of(self, stage: str, gpu_stages: Sequence[str]) -> dict[str, Any]:
-        """The executor's arguments for one stage."""
-        shared = {name: value for name, value in self.options.items() if name not in ("gpu", "cpu")}
-        return {**shared, **(self.options.get("gpu" if stage in gpu_stages else "cpu") or {})}
+    def all_options(self, stage: str) -> dict[str, Any]:
+        """The configuration for one stage.
 
-    def tasks_for(self, clips: int) -> int:
-        """How many tasks a stage over so many clips has."""
-        usual = self.workers if self.kind in ("local", "ray") else -(-clips // CLIPS_A_TASK)
-        return max(min(self.tasks or usual, clips), 1)
+        Raises:
+            InputError: What stands under `gpu` or `cpu` is no mapping of names.
+        """
+        shared = {name: value for name, value in self.options.items() if name not in ("gpu", "cpu")}
+        under = "gpu" if stage in GPU_STAGES else "cpu"
+        own = self.options.get(under)
+        if own is None:
+            return shared
+        if not isinstance(own, Mapping) or not all(isinstance(name, str) for name in own):
+            raise InputError(f"The executor's options under {under} must be a mapping of names, not {own!r}.")
+        return {**shared, **own}
+
+    def options_of(self, stage: str) -> dict[str, Any]:
+        """The executor's arguments for one stage.
+
+        Raises:
+            InputError: As `all_options`.
+        """
+        return {name: value for name, value in self.all_options(stage).items() if name not in _OURS}
+
+    def tasks_for(self, stage: str, items: int) -> int:
+        """How many tasks a stage over so many clips or videos has.
+
+        Raises:
+            InputError: The configuration's number is none.
+        """
+        given = self.all_options(stage).get("tasks", self.tasks)
+        if given is not None and (type(given) is not int or given < 1):
+            raise InputError(f"The executor's option tasks is a number from 1, not {given!r}.")
+        usual = self.workers if self.kind in ("local", "ray") else -(-items // CLIPS_A_TASK)
+        return max(min(given or usual, items), 1)
+
+    def check(self, executor: type, stages: Sequence[str]) -> None:
+        """Return when the executor's class takes the configuration of all these stages.
+
+        Raises:
+            InputError: It does not; the sentence says which option.
+        """
+        for under, some in (("gpu", "with"), ("cpu", "without")):
+            stage = next((one for one in stages if (one in GPU_STAGES) == (under == "gpu")), None)
+            if stage is None:
+                continue
+            self.tasks_for(stage, 1)
+            try:
+                check_options(self.kind, executor, self.options_of(stage))
+            except InputError as error:
+                if not any(isinstance(self.options.get(one), Mapping) for one in ("gpu", "cpu")):
+                    raise
+                raise InputError(f"Stages {some} a GPU (what stands under {under}, or beside it): {error}") from None
 
 
 @dataclass(frozen=True)
@@ -61,7 +112,7 @@ class Queued:
     """Slurm jobs in the queue, one a stage.
 
     Attributes:
-        name: Of all of them.
+        name: Of all of them, and of no others.
         jobs: Their ids, by stage.
         logs: The folder of their logs.
     """
@@ -78,34 +129,60 @@ def walk_on(execution: Execution) -> Walk:
         InputError: datatrove or Ray is not installed, or an option is refused.
     """
     launching, steps = needed(execution.kind)
-    executor = _class_of(execution.kind, launching)
-    for stage in ("semantics", "lift"):
-        check_options(execution.kind, executor, execution.options_of(stage, steps.GPU_STAGES))
+    if execution.kind == "jobs":
+        from st_vlm.pseudo_labels.jobs import walk_as_jobs
+
+        return walk_as_jobs(execution)
+    executor = launching.EXECUTORS[execution.kind]
+    execution.check(executor, ("semantics", "lift"))
 
     def walk(run: Run, stage: str, items: Sequence[str]) -> None:
-        made = executor(
-            [steps.DoStage(str(run.out), stage)],
-            tasks=execution.tasks_for(len(run.items(stage))),
-            workers=execution.workers,
-            logging_dir=str(run.out / LOGS / f"{stage}-{secrets.token_hex(4)}"),
-            skip_completed=False,
-            **execution.options_of(stage, steps.GPU_STAGES),
-        )
+        out = run.out.absolute()
         cluster = launching.ray_cluster() if execution.kind == "ray" else nullcontext()
-        with progress(stage, len(items), lambda: still_due(run, stage, items)), cluster, launching.quiet():
-            made.run()
-        if left := still_due(run, stage, items):
-            raise InputError(
-                f"The stage {stage} ended before {left} of {len(items)} {unit_of(stage)}s were done: look into "
-                f"{run.out / LOGS}, and run the same command again to go on."
+        with alone(out), cluster, launching.quiet():
+            remove_leftovers(out)
+            options = execution.options_of(stage)
+            if execution.kind == "ray" and stage in GPU_STAGES and _ray_has_gpus():
+                # Ray hides the GPUs from those who ask for none.
+                options = {"gpus_per_task": 1, **options}
+            made = executor(
+                [steps.DoStage(str(out), stage)],
+                tasks=execution.tasks_for(stage, len(run.items(stage))),
+                workers=execution.workers,
+                logging_dir=str(out / LOGS / f"{stage}-{secrets.token_hex(4)}"),
+                skip_completed=False,
+                **options,
             )
+            with progress(stage, len(items), lambda: still_due(run, stage, items)):
+                made.run()
+        refuse_unfinished(run, stage, items, out / LOGS)
 
     return walk
 
 
-def still_due(run: Run, stage: str, items: Sequence[str]) -> int:
-    """How many of the items neither have a stage's file nor have failed."""
-    return sum(run.is_due(stage, item) for item in items)
+def refuse_unfinished(run: Run, stage: str, items: Sequence[str], logs: Path | str) -> None:
+    """Return when a stage has been made of all the items, or has failed on them.
+
+    Raises:
+        InputError: It was not, for workers stopped or were killed.
+    """
+    if left := still_due(run, stage, items):
+        raise InputError(
+            f"The stage {stage} ended before {left} of {len(items)} {unit_of(stage)}s were done: look into "
+            f"{logs}, and run the same command again to go on."
+        )
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Keep other executors out of a run's folder.
+
+    Raises:
+        InputError: One is at work in it, or Slurm jobs for it are still in the queue.
+    """
+    with WorkFolder(out / LOGS).locked():
+        refuse_if_queued(out)
+        yield
 
 
 @contextmanager
@@ -131,36 +208,51 @@ def progress(stage: str, total: int, left: Callable[[], int]) -> Iterator[None]:
 def submit(run: Run, execution: Execution, stages: Sequence[str]) -> Queued:
     """Submit a run's stages to Slurm, each after the one before, and return at once.
 
-    A later stage waits for an earlier one to end well; what its clips lack then, the next start makes.
+    Stages before the first that has something to do are left out. A stage runs however the one before it ended: it
+    passes over the clips that one did not get to, which the next submission, or a start here, goes on with.
 
     Raises:
-        InputError: There is no Slurm, or it refuses a job; nothing is left in the queue then.
+        InputError: There is no Slurm, it refuses a job (nothing is left in the queue then), an option is refused, or
+            jobs submitted for this folder are still in the queue.
     """
     launching, steps = needed("slurm")
-    launching.refuse_where_no_slurm(run.out)
+    out = run.out.absolute()
+    launching.refuse_where_no_slurm(out)
     executor = launching.SlurmExecutor
-    for stage in (*stages, "questions"):
-        check_options("slurm", executor, execution.options_of(stage, steps.GPU_STAGES))
+    stages = (*due_stages(run, stages), QUESTIONS_STAGE)
+    execution.check(executor, (*stages, "semantics"))
     name = f"st-vlm-{secrets.token_hex(4)}"
-    logs = run.out / LOGS / name
+    logs = out / LOGS / name
+    # Before the probe nobody knows how many clips there will be.
+    items = {stage: max(len(run.clip_ids()), len(run.videos)) for stage in stages} | {"probe": len(run.videos)}
     before, made = None, {}
-    for stage in (*stages, "questions"):
-        options = execution.options_of(stage, steps.GPU_STAGES)
-        ends = stage == "questions"
+    for stage in stages:
+        options = execution.options_of(stage)
+        ends = stage == QUESTIONS_STAGE
+        if execution.workers > 1:
+            options.setdefault("workers", execution.workers)
         before = executor(
-            [steps.Ask(str(run.out)) if ends else steps.DoStage(str(run.out), stage)],
-            # Before the probe nobody knows how many clips there will be.
-            tasks=1 if ends else execution.tasks_for(len(run.clip_ids()) or len(run.videos)),
+            [steps.Ask(str(out), options.get("cpus_per_task") or 1) if ends else steps.DoStage(str(out), stage)],
+            tasks=1 if ends else execution.tasks_for(stage, items[stage]),
             logging_dir=str(logs / stage),
             depends=before,
+            run_on_dependency_fail=True,
             job_name=name,
             skip_completed=False,
             **launching.this_environment(options),
             **options,
         )
         made[stage] = before
-    with launching.taken_back_where_refused(name, logs), launching.quiet():
-        before.launch_job()
+    with alone(out):
+        remove_leftovers(out)
+        write_note(out, name)
+        try:
+            with launching.taken_back_where_refused(name, logs), launching.quiet():
+                # Not `run`, which inside a job of an array takes itself for a task.
+                before.launch_job()
+        except BaseException:
+            remove_note(out)
+            raise
     return Queued(name, {stage: one.job_id for stage, one in made.items()}, logs)
 
 
@@ -181,9 +273,7 @@ def needed(kind: Kind):
     return import_module("st_vlm.building.launching"), import_module("st_vlm.pseudo_labels.steps")
 
 
-def _class_of(kind: Kind, launching) -> type:
-    if kind == "jobs":
-        from datatrove.executor.jobs import JobsPipelineExecutor
+def _ray_has_gpus() -> bool:
+    import ray
 
-        return JobsPipelineExecutor
-    return launching.EXECUTORS[kind]
+    return ray.cluster_resources().get("GPU", 0) >= 1
