@@ -13,11 +13,13 @@ from st_vlm.cli.output import counted, print_table, say
 from st_vlm.errors import InputError
 from st_vlm.pseudo_labels.backends import make_backend
 from st_vlm.pseudo_labels.frames import ClipFrames
+from st_vlm.pseudo_labels.measuring.measurement import Measurement
 from st_vlm.pseudo_labels.measuring.naming import read_phrase
 from st_vlm.pseudo_labels.measuring.video import MeasuredClip, clips_of, measure_clip, write_pictures
 from st_vlm.video.decoding import probe
 
-_COLUMNS = ("object", "from s", "to s", "distance m", "±", "speed km/h", "±", "direction", "away m")
+_COLUMNS = ("object", "from s", "to s", "distance, m", "speed, km/h", "direction", "away, m")
+_DIRECTION = "direction: of its last movement, on a clock whose 12 is the way it first moved, and degrees clockwise."
 
 
 def measure_video(
@@ -44,13 +46,17 @@ def measure_video(
     finds, measures = make_backend("semantics", *semantics), make_backend("geometry", *geometry)
     if not video.is_file():
         raise InputError(f"There is no video at {video}.")
+    if out is not None and out.exists() and not out.is_dir():
+        raise InputError(f"{out} is no folder. Give another one for the annotated videos and maps.")
+    if focal is not None and not focal > 0:
+        raise InputError(f"A focal length of {focal:g} cannot be. Give a positive number of pixels.")
+    if semantics[0] == "pointed":
+        _check_boxes(video, semantics[1])
     if focal is not None and intrinsics is None:
         # A lens without more ado looks through the middle of its image.
         width, height = probe(video).size
         intrinsics = (focal, 0.0, (width - 1) / 2, 0.0, focal, (height - 1) / 2, 0.0, 0.0, 1.0)
     clips, reasons = clips_of(video, intrinsics, camera_height, max_seconds)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
     found: list[tuple[MeasuredClip, list[str]]] = []
     for clip in tqdm(clips, desc="measuring", unit="clip", disable=None):
         frames = ClipFrames(clip, video.parent)
@@ -62,26 +68,44 @@ def measure_video(
     if form == "json":
         print(json.dumps(_facts(video, found, reasons), indent=2))
     else:
-        print_table(_COLUMNS, [_row(one) for measured, _ in found for one in measured.measurements])
+        rows = [_row(one) for measured, _ in found for one in measured.measurements]
+        if rows:
+            print_table(_COLUMNS, rows)
+        if any(one.hour is not None for measured, _ in found for one in measured.measurements):
+            say(_DIRECTION)
     return _tell(found, reasons)
 
 
-def _row(one) -> list:
-    direction = (
-        None if one.hour is None else f"{one.hour} o'clock ({one.turn_deg:+.0f} ± {one.turn_sigma_deg:.0f} deg)"
+def _check_boxes(video: Path, pointed: dict) -> None:
+    """Refuse boxes that are not of a video.
+
+    Raises:
+        InputError: A second behind its end, a box that reaches out of its image, or a video that cannot be read.
+    """
+    info = probe(video)
+    width, height = info.size
+    for box, second in zip(pointed["boxes"], pointed["times_s"], strict=True):
+        text = f"--box {','.join(f'{side:g}' for side in box)}@{second:g}"
+        if second > info.duration_s:
+            raise InputError(f"{text}: {video.name} lasts {info.duration_s:.1f} s only. Give a second within it.")
+        if min(box) < 0 or box[2] > width or box[3] > height:
+            raise InputError(f"{text} reaches out of {video.name}, which is {width}x{height} pixels.")
+
+
+def _row(one: Measurement) -> list:
+    turned = (
+        None if one.hour is None else f"{one.hour:2d} o'clock ({one.turn_deg:+.0f} ± {one.turn_sigma_deg:.0f} deg)"
     )
     if one.moves is not True:
-        direction = "stands" if one.moves is False else "neither clearly moves nor stands"
+        turned = "stands" if one.moves is False else "neither clearly moves nor stands"
     return [
         f"{one.number} {one.category}",
         one.start_s,
         one.end_s,
-        one.distance_m,
-        one.distance_sigma_m,
-        one.speed_kmh,
-        one.speed_sigma_kmh,
-        direction,
-        one.range_m,
+        f"{one.distance_m:6.1f} ± {one.distance_sigma_m:.1f}",
+        f"{one.speed_kmh:6.1f} ± {one.speed_sigma_kmh:.1f}",
+        turned,
+        f"{one.range_m:7.1f}",
     ]
 
 

@@ -14,10 +14,10 @@ from st_vlm.pseudo_labels.executors import Execution, needed, submit, walk_on
 from st_vlm.pseudo_labels.files import QUESTIONS
 from st_vlm.pseudo_labels.measuring.naming import read_phrase
 from st_vlm.pseudo_labels.pipeline import RunReport, prepare, run_pipeline
-from st_vlm.pseudo_labels.quality_table import DROPPED, KEPT, UNFINISHED, summary
-from st_vlm.pseudo_labels.run_settings import STAGES, RunSettings
+from st_vlm.pseudo_labels.quality_table import DROPPED, KEPT, UNFINISHED, ClipQuality, summary
+from st_vlm.pseudo_labels.run_settings import RunSettings
 
-_COLUMNS = ("clip", "status", "seconds", "objects", "kept", "residual", "scale_sigma", "sigma_m", "why")
+_COLUMNS = ("clip", "status", "seconds", "objects", "kept", "residual %", "scale ± %", "place ± m", "why")
 
 
 def run(
@@ -36,8 +36,6 @@ def run(
     Raises:
         InputError: As `run_pipeline`.
     """
-    if until is not None and until not in STAGES:
-        raise InputError(f"There is no stage {until!r}. Choose one of {', '.join(STAGES)}.")
     if execution is not None and execution.kind == "slurm":
         return _submit(settings, out, from_stage, execution)
     walk = None if execution is None else walk_on(execution)
@@ -49,8 +47,7 @@ def run(
     if form == "json":
         print(json.dumps(_facts(report, out), indent=2))
     else:
-        rows = [_row(line) for line in report.lines]
-        print_table(_COLUMNS, rows)
+        print_table(_COLUMNS, _rows(report.lines))
     _tell(report, out, until)
     counts = summary(report.lines)
     dropped = any(line.status == DROPPED for line in report.lines)
@@ -95,21 +92,33 @@ def pointed(boxes: Sequence[str], nouns: Sequence[str]) -> dict[str, Any]:
     for k, text in enumerate(boxes):
         place, _, second = text.partition("@")
         try:
-            box = [float(number) for number in place.split(",")]
+            x1, y1, x2, y2 = box = [float(number) for number in place.split(",")]
             at = float(second or 0)
         except ValueError:
             raise InputError(f"--box takes x1,y1,x2,y2@SECOND, not {text!r}.") from None
+        if not (x1 < x2 and y1 < y2 and at >= 0):
+            raise InputError(f"--box takes the left, top, right and bottom side of a box and a second, not {text!r}.")
         found["boxes"].append(box)
         found["times_s"].append(at)
         found["categories"].append(read_phrase(nouns[k] if k < len(nouns) else "car").noun)
     return found
 
 
-def _row(line) -> list:
-    why = f"{line.stage}: {line.reason}" if line.reason else ""
-    if line.left_out:
-        why = f"{counted(len(line.left_out), 'object')} left out, such as {line.left_out[0]}"
-    return [line.clip or line.video, *(getattr(line, name) for name in _COLUMNS[1:-1]), why]
+def _rows(lines: Sequence[ClipQuality]) -> list[list]:
+    """The quality table; a reason that an earlier line has told is not told again."""
+    rows, told = [], {}
+    for line in lines:
+        whose, why = line.clip or line.video, ""
+        if line.reason:
+            first = told.setdefault((line.stage, line.reason), whose)
+            why = f"{line.stage}: {line.reason if first == whose else f'as {first}'}"
+        elif line.status == UNFINISHED:
+            why = f"{line.stage} is next"
+        elif line.left_out:
+            why = f"{counted(len(line.left_out), 'object')} left out, such as {line.left_out[0]}"
+        shares = [None if share is None else 100 * share for share in (line.residual, line.scale_sigma)]
+        rows.append([whose, line.status, line.seconds, line.objects, line.kept, *shares, line.sigma_m, why])
+    return rows
 
 
 def _facts(report: RunReport, out: Path) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ from st_vlm.pseudo_labels.lifted_tracks import LiftedTracks
 from st_vlm.pseudo_labels.lifting.object_tracks import longest_run
 
 LEAST_SECONDS = 2.0
+# Where nothing is left, so many reasons are told.
+_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def keep_trusted(
         elif np.nanmedian(scores[k]) < rules.least_score:
             reason = f"its detections are unsure (median score {np.nanmedian(scores[k]):.2f})"
         elif seconds < LEAST_SECONDS - 0.1:
-            reason = f"it can be measured for {seconds:.1f} s on end only"
+            reason = f"it is measured for less than {LEAST_SECONDS:g} s on end"
         elif np.nanmedian(away[k]) > rules.farthest_m:
             reason = (
                 f"it is {np.nanmedian(away[k]):.0f} m away, and surely measured only up to {rules.farthest_m:.0f} m"
@@ -83,7 +86,9 @@ def keep_trusted(
         else:
             dropped[str(tracks.numbers[k])] = f"{tracks.categories[k]}: {reason}"
     if not kept:
-        raise InputError(f"No object of {len(tracks)} is left: {'; '.join(sorted(dropped.values())[:3])}.")
+        usual = Counter(dropped.values()).most_common(_TOLD)
+        reasons = [reason + (f" ({count} objects)" if count > 1 else "") for reason, count in usual]
+        raise InputError(f"None of {len(tracks)} objects is left: {'; '.join(reasons)}.")
     cut = np.where(known[..., None], tracks.centres, np.nan)
     return replace(
         tracks,

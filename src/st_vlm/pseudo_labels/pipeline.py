@@ -6,22 +6,20 @@ ends with the same bytes.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from st_vlm.building.build import BuildReport, build
-from st_vlm.building.settings import BuildSettings
+from st_vlm.building.build import BuildReport
 from st_vlm.errors import InputError
+from st_vlm.pseudo_labels.asking import ask
 from st_vlm.pseudo_labels.backends import KINDS
-from st_vlm.pseudo_labels.files import QUESTIONS, RUN_FILE, write_json
-from st_vlm.pseudo_labels.quality_table import KEPT, ClipQuality, quality_table, write_quality
-from st_vlm.pseudo_labels.run_settings import RunSettings, settle
+from st_vlm.pseudo_labels.files import RUN_FILE, write_json
+from st_vlm.pseudo_labels.quality_table import ClipQuality, quality_table, write_quality
+from st_vlm.pseudo_labels.run_settings import STAGES, RunSettings, settle
 from st_vlm.pseudo_labels.stages import Run
-from st_vlm.questions.forms import TASKS
 
 # How a stage goes over what is due: a function of the run, the stage's name, and its items.
 Walk = Callable[[Run, str, Sequence[str]], None]
@@ -61,10 +59,11 @@ def run_pipeline(
         num_proc: Worker processes of the questions' build.
 
     Raises:
-        InputError: The folder was begun with other settings, there are no videos, or a backend does not exist or
-            does not take its options.
+        InputError: The folder was begun with other settings, there are no videos, a backend does not exist or does
+            not take its options, or the run has no such last stage.
         OSError: The disk cannot be written.
     """
+    _check_until(settings, from_stage, until)
     run = prepare(settings, out, from_stage)
     walk = walk or one_by_one
     for stage in run.stages():
@@ -79,6 +78,19 @@ def run_pipeline(
     lines = quality_table(out)
     write_quality(out, lines)
     return RunReport(tuple(lines), built, without)
+
+
+def _check_until(settings: RunSettings, from_stage: str | None, until: str | None) -> None:
+    """Refuse a last stage that the run never comes to."""
+    if until is None:
+        return
+    if until not in STAGES:
+        raise InputError(f"There is no stage {until!r}. Choose one of {', '.join(STAGES)}.")
+    for stage, wanted in (("check", settings.check is not None), ("self-check", settings.self_check)):
+        if until == stage and not wanted:
+            raise InputError(f"The run has no stage {stage}: give --{stage}, or leave --until {until} away.")
+    if from_stage in STAGES and STAGES.index(from_stage) > STAGES.index(until):
+        raise InputError(f"--from {from_stage} comes behind --until {until}. Leave one of them away.")
 
 
 def prepare(settings: RunSettings, out: Path, from_stage: str | None = None) -> Run:
@@ -108,26 +120,3 @@ def one_by_one(run: Run, stage: str, items: Sequence[str]) -> None:
 def unit_of(stage: str) -> str:
     """What a stage's progress counts."""
     return "video" if stage == "probe" else "clip"
-
-
-def ask(run: Run, num_proc: int = 1) -> tuple[BuildReport | None, str]:
-    """Build the questions about all clips that were kept; why there are none, where there are none."""
-    settings = run.settings
-    if not any(line.status == KEPT for line in quality_table(run.out)):
-        return None, "No clip was kept."
-    folder = run.out / QUESTIONS
-    # The clips may have changed since it was built.
-    shutil.rmtree(folder, ignore_errors=True)
-    options = {"max_expected_error": settings.max_expected_error, "videos": str(settings.folder)}
-    asked = BuildSettings(
-        source="pseudo",
-        path=str(run.out),
-        seed=settings.seed,
-        tasks=settings.tasks or tuple(TASKS),
-        balance=settings.balance,
-        source_options=options,
-    )
-    try:
-        return build(asked, folder, num_proc), ""
-    except InputError as error:
-        return None, str(error)

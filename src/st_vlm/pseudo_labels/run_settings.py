@@ -124,10 +124,31 @@ def settle(settings: RunSettings, out: Path, from_stage: str | None) -> str | No
     before = RunSettings.from_json(read_json(file))
     changed = settings.first_changed(before)
     if changed is not None and (from_stage is None or STAGES.index(from_stage) > STAGES.index(changed)):
-        differ = [name for name in _OF_STAGE[changed] if getattr(settings, name) != getattr(before, name)]
         raise InputError(
-            f"{out} was begun with another {differ[0]} ({getattr(before, differ[0])!r}, now "
-            f"{getattr(settings, differ[0])!r}). Give --from {changed} to make the stages from there on again, or "
-            "choose another folder."
+            f"{out} was begun with another {_difference(before, settings, changed)}. Give --from {changed} to make "
+            "the stages from there on again, or choose another folder."
         )
     return from_stage
+
+
+def _difference(before: RunSettings, now: RunSettings, stage: str) -> str:
+    """The first setting of a stage that two runs differ in, and its two values, in words."""
+    for name in _OF_STAGE[stage]:
+        old, new = getattr(before, name), getattr(now, name)
+        if old == new:
+            continue
+        if not isinstance(old, dict):
+            return f"{name.replace('_', ' ')} ({_in_words(name, old)}, now {_in_words(name, new)})"
+        option = next(key for key in (*old, *new) if old.get(key) != new.get(key))
+        what = f"{name.removesuffix('_options')} option {option}"
+        return f"{what} ({_in_words(option, old.get(option))}, now {_in_words(option, new.get(option))})"
+    raise ValueError(f"The settings of {stage} do not differ.")
+
+
+def _in_words(name: str, value: Any) -> str:
+    if value is None or value == ():
+        return "not given"
+    if name == "intrinsics":
+        fx, _, cx, _, fy, cy, *_ = value
+        return f"{fx:g},{fy:g},{cx:g},{cy:g}"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from st_vlm.errors import InputError
-from st_vlm.pseudo_labels.backends import make_backend
+from st_vlm.pseudo_labels.backends import KINDS, make_backend
+from st_vlm.pseudo_labels.checking.standing_camera import check_standing
 from st_vlm.pseudo_labels.clip import Clip
 from st_vlm.pseudo_labels.clip_geometry import read_geometry, write_geometry
 from st_vlm.pseudo_labels.files import (
@@ -107,7 +108,7 @@ class Run:
             clip = Clip.read(folder / CLIP_FILE)
             _DO[stage](self, clip, folder)
         except InputError as error:
-            reason, again = str(error), isinstance(error, Unavailable)
+            reason, again = str(error), isinstance(error, Unavailable) or self._reads_files(stage)
         except OSError:
             # A full or broken disk is nobody's clip's fault.
             raise
@@ -119,6 +120,11 @@ class Run:
             return None
         write_json(folder / FAILED_FILE, {"stage": stage, "reason": reason, "again": again})
         return reason
+
+    def _reads_files(self, stage: str) -> bool:
+        """Whether a stage's backend reads files of the user's own, who may have put them right by the next start."""
+        # Where the backend itself cannot be made, there is none.
+        return stage in KINDS and getattr(vars(self).get(stage), "from_files", False)
 
     def _note(self, video: str) -> Path:
         return self.out / PROBED / f"{file_name(video)}.json"
@@ -193,8 +199,10 @@ def _check(run: Run, clip: Clip, folder: Path) -> None:
 
 
 def _measure(run: Run, clip: Clip, folder: Path) -> None:
-    segments = _checked_segments(folder)
-    write_geometry(run.geometry.measure(run.frames(clip), segments), folder / GEOMETRY_FILE)
+    segments, frames = _checked_segments(folder), run.frames(clip)
+    geometry = run.geometry.measure(frames, segments)
+    check_standing(frames, segments, geometry)
+    write_geometry(geometry, folder / GEOMETRY_FILE)
 
 
 def _self_check(run: Run, clip: Clip, folder: Path) -> None:

@@ -25,6 +25,8 @@ _LETTERS_SHARE, _SMALLEST_LETTERS = 0.028, 11
 _MOST_GAP_S = 1.05
 # Places that are tried for a caption above its box, and below.
 _TRIES = 4
+# A caption stays where it is beside its box until a better place has been free for so many seconds.
+_STAYS_S = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ def annotated(
         objects: With boxes and captions at `known_s`; between two at most a second apart boxes are interpolated.
         known_s: (T,) seconds.
     """
+    places: dict[int, _Place] = {}
     for image, second in zip(frames, times_s, strict=True):
         picture = Image.fromarray(image)
         draw = ImageDraw.Draw(picture)
@@ -66,7 +69,8 @@ def annotated(
         # From the nearest, whose boxes reach lowest, to the farthest, whose captions have to give way.
         for k, box in sorted(shown, key=lambda one: -one[1][3]):
             text = f"{objects[k].name}  {objects[k].captions[at]}".strip()
-            _caption(draw, font, box, text, PALETTE[k % len(PALETTE)], image.shape, taken)
+            place = places.setdefault(k, _Place())
+            _caption(draw, font, box, text, PALETTE[k % len(PALETTE)], image.shape, taken, place, float(second))
         yield np.asarray(picture)
 
 
@@ -85,7 +89,38 @@ def box_at(known_s: np.ndarray, boxes: np.ndarray, second: float) -> np.ndarray 
     return (1 - share) * boxes[seen[after - 1]] + share * boxes[seen[after]]
 
 
-def _caption(draw: ImageDraw.ImageDraw, font, box: np.ndarray, text: str, colour, shape, taken: list) -> None:
+@dataclass
+class _Place:
+    """Where an object's caption stands: which of the rows at its box, and since when a better one is free."""
+
+    row: int | None = None
+    better_since: float | None = None
+
+    def choose(self, free: Sequence[int], second: float) -> int:
+        """The row for a moment, of those that are free; the first where none is."""
+        best = free[0] if free else 0
+        if self.row not in free:
+            self.row, self.better_since = best, None
+        elif self.row == best:
+            self.better_since = None
+        elif self.better_since is None:
+            self.better_since = second
+        elif second - self.better_since >= _STAYS_S:
+            self.row, self.better_since = best, None
+        return self.row
+
+
+def _caption(
+    draw: ImageDraw.ImageDraw,
+    font,
+    box: np.ndarray,
+    text: str,
+    colour,
+    shape,
+    taken: list,
+    place: _Place,
+    second: float,
+) -> None:
     """A caption at its box, where it hides no other; where there is no such place, above the box."""
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     wide, high = right - left + 6, bottom - top + 6
@@ -94,8 +129,12 @@ def _caption(draw: ImageDraw.ImageDraw, font, box: np.ndarray, text: str, colour
     rows = [above - step * (high + 1) for step in range(_TRIES)] + [
         float(box[3]) + step * (high + 1) for step in range(_TRIES)
     ]
-    free = [y for y in rows if 0 <= y <= shape[0] - high and not _meets((x, y, x + wide, y + high), taken)]
-    y = free[0] if free else above
+    free = [
+        row
+        for row, y in enumerate(rows)
+        if 0 <= y <= shape[0] - high and not _meets((x, y, x + wide, y + high), taken)
+    ]
+    y = rows[place.choose(free, second)]
     taken.append((x, y, x + wide, y + high))
     draw.rectangle(taken[-1], fill=colour)
     draw.text((x + 3 - left, y + 3 - top), text, font=font, fill=(255, 255, 255))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from st_vlm.errors import InputError
+from st_vlm.pseudo_labels.checking.standing_camera import check_standing
 from st_vlm.pseudo_labels.clip import Clip
 from st_vlm.pseudo_labels.clip_geometry import ClipGeometry
 from st_vlm.pseudo_labels.files import whole_file
@@ -42,7 +43,7 @@ class MeasuredClip:
         measurements: Of its objects; empty where `reason` says why.
         lifted: Its tracks; None where there are none.
         reason: Why nothing was measured, or empty.
-        left_out: A sentence for each object that could not be measured.
+        left_out: A sentence for all objects that could not be measured for one reason.
     """
 
     clip: Clip
@@ -87,14 +88,15 @@ def measure_clip(
             raise InputError("No object was found in the clip.")
         wanted = meant(phrases, segments, frames)
         found: ClipGeometry = geometry.measure(frames, segments)
+        check_standing(frames, segments, found)
         # Lifted with all the others: who is exchanged for whom shows only then, and what may move is no background.
         lifted = lift(clip, segments, found, RULES, seed)
     except InputError as error:
         return MeasuredClip(clip, (), None, str(error))
     mine = np.flatnonzero([wanted[number] for number in lifted.numbers])
-    left_out = tuple(why for number, why in lifted.quality.dropped.items() if wanted[int(number)])
+    left_out = _left_out({number: why for number, why in lifted.quality.dropped.items() if wanted[int(number)]})
     if not len(mine):
-        return MeasuredClip(clip, (), None, "; ".join(left_out), left_out)
+        return MeasuredClip(clip, (), None, " ".join(left_out), left_out)
     lifted = _only(lifted, mine)
     return MeasuredClip(clip, tuple(measure(clip, lifted)), lifted, "", left_out)
 
@@ -102,6 +104,7 @@ def measure_clip(
 def write_pictures(measured: MeasuredClip, frames: ClipFrames, out: Path) -> tuple[Path, Path]:
     """Write a clip's annotated video and its map into a folder, and return their paths."""
     clip, lifted = measured.clip, measured.lifted
+    out.mkdir(parents=True, exist_ok=True)
     video, plot = out / f"{clip.id}.mp4", out / f"{clip.id}.png"
     numbers = frames.between(STEP_S)
     times = frames.info.times_s[numbers]
@@ -118,12 +121,29 @@ def write_pictures(measured: MeasuredClip, frames: ClipFrames, out: Path) -> tup
     images = (np.asarray(fit(image).to_ndarray(format="rgb24")) for image in frames.at(numbers))
     write_video(video, annotated(images, times, objects, known_s), (times - times[0]).tolist())
     ways = [
-        Way(f"{one.number} {one.category}: {describe(one)}", *_seen_from_above(lifted, k), stands=one.moves is False)
+        Way(
+            f"{one.number} {one.category}: {describe(one)}",
+            *_seen_from_above(lifted, k),
+            stands=one.moves is False,
+            mark=str(one.number),
+        )
         for k, one in enumerate(measured.measurements)
     ]
     with whole_file(plot) as temporary:
         draw_top_down(ways, lifted.poses, temporary, f"{clip.video}, {known_s[0]:.1f} to {known_s[-1]:.1f} s")
     return video, plot
+
+
+def _left_out(reasons: Mapping[str, str]) -> tuple[str, ...]:
+    """Number -> "car: why" as a sentence a reason, with the numbers that the boxes bear, too."""
+    numbers: dict[str, list[str]] = {}
+    for number, why in reasons.items():
+        numbers.setdefault(why, []).append(number)
+    sentences = []
+    for text, own in numbers.items():
+        category, _, why = text.partition(": ")
+        sentences.append(f"{', '.join(own)} {category}: {why}.")
+    return tuple(sentences)
 
 
 def describe(one: Measurement) -> str:

@@ -19,6 +19,8 @@ from st_vlm.pseudo_labels.probing.shots import find_shots
 from st_vlm.questions.clips import file_name
 
 STAGE = "probe"
+# Of the side of an image, up to which a lens may look past its middle.
+_MOST_OFF_CENTRE = 0.25
 
 
 def probe_and_cut(
@@ -55,6 +57,8 @@ def probe_and_cut(
         last = len(info) - 1
         if max_seconds is not None:
             last = int(np.searchsorted(info.times_s, max_seconds + 1e-9, side="right")) - 1
+        if matrix is not None:
+            _check_lens(matrix, video.path, info.size)
         looks = look_through(path, info, last)
     except (InputError, OSError) as error:
         return [], [Dropped(video.path, None, STAGE, str(error))]
@@ -96,6 +100,16 @@ def probe_and_cut(
         spread = np.round((np.arange(max_clips) + 0.5) * len(clips) / max_clips - 0.5).astype(int)
         clips = [clips[k] for k in spread]
     return clips, dropped
+
+
+def _check_lens(matrix: Sequence[float], video: str, size: tuple[int, int]) -> None:
+    """Refuse a lens that is not of a video's images: it would be wrong by as much as their sizes differ."""
+    centre = matrix[2], matrix[5]
+    if any(abs(at / side - 0.5) > _MOST_OFF_CENTRE for at, side in zip(centre, size, strict=True)):
+        raise InputError(
+            f"The lens that was stated looks through ({centre[0]:g}, {centre[1]:g}), far from the middle of {video}, "
+            f"which is {size[0]}x{size[1]} pixels. State the intrinsics in pixels of this video."
+        )
 
 
 def _without(stretch: tuple[int, int], broken: np.ndarray) -> list[tuple[int, int]]:
