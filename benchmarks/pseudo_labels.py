@@ -40,8 +40,11 @@ from st_vlm.pseudo_labels.files import (
     write_json,
 )
 from st_vlm.pseudo_labels.frames import ClipFrames
+from st_vlm.pseudo_labels.geometry.odometry import camera_poses
 from st_vlm.pseudo_labels.lift_stage import lift
 from st_vlm.pseudo_labels.lifted_tracks import write_tracks
+from st_vlm.pseudo_labels.measuring.measurement import measure as measure_objects
+from st_vlm.pseudo_labels.measuring.video import MeasuredClip, write_pictures
 from st_vlm.pseudo_labels.segments import Segments, encode_mask, read_segments, write_segments
 from st_vlm.pseudo_labels.source import PseudoLabelled
 from st_vlm.questions.forms import TASKS
@@ -112,9 +115,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary)
         (out / "videos").mkdir()
-        clips = [write_stage_files(truth, out, wanted.seed) for truth in busiest(wanted.clips, wanted.seed)]
+        truths = busiest(wanted.clips, wanted.seed)
+        clips = [write_stage_files(truth, out, wanted.seed) for truth in truths]
         write_json(out / RUN_FILE, {"videos": str(out / "videos")})
-        rows = [measure(clip, out) for clip in clips]
+        rows = [measure(clip, truth, out) for clip, truth in zip(clips, truths, strict=True)]
     columns = list(rows[0])
     means = {name: statistics.mean(row[name] for row in rows) for name in columns}
     print(table(["", *columns], [["mean", *(f"{means[name]:.2f}" for name in columns)]]))
@@ -123,7 +127,16 @@ def main() -> None:
     print(f"whole way: {min(whole):.2f} to {max(whole):.2f} s a clip; peak memory {peak:.2f} GiB")
 
 
-def measure(clip: Clip, out: Path) -> dict[str, float]:
+def follow_camera(truth: TrueClip) -> Callable[[], object]:
+    """Odometry on the clip's exact depth, through all the images between its own frames."""
+    frames = truth.recording.frames
+    stops = np.searchsorted(frames.times_ns, truth.times_ns)
+    images = [frames.read(k) for k in range(stops[0], stops[-1] + 1)]
+    lens, moving = truth.recording.camera.intrinsics, truth.labels >= 0
+    return lambda: camera_poses(iter(images), stops - stops[0], truth.depth, lens, moving, truth.times_s)
+
+
+def measure(clip: Clip, truth: TrueClip, out: Path) -> dict[str, float]:
     """Seconds of each part for one clip, and how many objects it has."""
     folder = out / CLIPS / clip.id
     segments, geometry = read_segments(folder / SEGMENTS_FILE), read_geometry(folder / GEOMETRY_FILE)
@@ -140,6 +153,7 @@ def measure(clip: Clip, out: Path) -> dict[str, float]:
         "ask": timed(lambda: interview(source.read(clip.id, "camera"), 0, tuple(TASKS)).rows()),
     }
     without = replace(recording, error_bound=None)
+    measured = MeasuredClip(clip, tuple(measure_objects(clip, lifted)), lifted)
     return {
         "objects": int(segments.seen.any(axis=1).sum()),
         "questions": len(asked.asked),
@@ -147,6 +161,8 @@ def measure(clip: Clip, out: Path) -> dict[str, float]:
         **parts,
         "of asking: expected errors": parts["ask"] - timed(lambda: interview(without, 0, tuple(TASKS)).rows()),
         "apart: decoding": timed(lambda: list(frames.images())),
+        "apart: camera poses": timed(follow_camera(truth)),
+        "apart: annotated video": timed(lambda: write_pictures(measured, frames, out)),
     }
 
 
