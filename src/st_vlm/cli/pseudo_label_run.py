@@ -17,7 +17,7 @@ from st_vlm.pseudo_labels.pipeline import RunReport, prepare, run_pipeline
 from st_vlm.pseudo_labels.quality_table import DROPPED, KEPT, UNFINISHED, ClipQuality, summary
 from st_vlm.pseudo_labels.run_settings import RunSettings
 
-_COLUMNS = ("clip", "status", "seconds", "objects", "kept", "residual %", "scale ± %", "place ± m", "why")
+_COLUMNS = ("clip", "status", "seconds", "objects", "kept", "residual %", "scale ± %", "place ± m", "score", "why")
 
 
 def run(
@@ -117,7 +117,9 @@ def _rows(lines: Sequence[ClipQuality]) -> list[list]:
         elif line.left_out:
             why = f"{counted(len(line.left_out), 'object')} left out, such as {line.left_out[0]}"
         shares = [None if share is None else 100 * share for share in (line.residual, line.scale_sigma)]
-        rows.append([whose, line.status, line.seconds, line.objects, line.kept, *shares, line.sigma_m, why])
+        rows.append(
+            [whose, line.status, line.seconds, line.objects, line.kept, *shares, line.sigma_m, line.score, why]
+        )
     return rows
 
 

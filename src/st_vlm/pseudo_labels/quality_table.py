@@ -22,11 +22,14 @@ from st_vlm.pseudo_labels.files import (
     PROBED,
     QUALITY_FILE,
     SEGMENTS_FILE,
+    SELF_CHECK_FILE,
     TRACKS_FILE,
     read_json,
     whole_file,
 )
-from st_vlm.pseudo_labels.lifted_tracks import read_tracks
+from st_vlm.pseudo_labels.lift_rules import LiftRules
+from st_vlm.pseudo_labels.lifted_tracks import LiftQuality, read_tracks
+from st_vlm.pseudo_labels.self_check import Agreement, SelfCheck
 
 KEPT, DROPPED, UNFINISHED = "kept", "dropped", "unfinished"
 
@@ -43,6 +46,7 @@ SCHEMA = pa.schema(
         ("residual", pa.float64()),
         ("scale_sigma", pa.float64()),
         ("sigma_m", pa.float64()),
+        ("score", pa.float64()),
         ("left_out", pa.list_(pa.string())),
     ]
 )
@@ -61,6 +65,7 @@ class ClipQuality:
         residual: Disagreement of what stands still, relative; None where nothing tells.
         scale_sigma: Uncertainty of the clip's scale, relative.
         sigma_m: Median uncertainty of the objects' places, metres.
+        score: How far the clip is from being dropped: 1 where all that checks it agrees, 0 at the limit of one check.
         left_out: A sentence for each object that is not trusted.
     """
 
@@ -75,6 +80,7 @@ class ClipQuality:
     residual: float | None = None
     scale_sigma: float | None = None
     sigma_m: float | None = None
+    score: float | None = None
     left_out: tuple[str, ...] = ()
 
 
@@ -115,8 +121,23 @@ def _of_clip(folder: Path, video: str) -> ClipQuality:
         residual=_known(quality.residual),
         scale_sigma=_known(quality.log_scale_sigma),
         sigma_m=_known(float(np.median(tracks.sigma))),
+        score=_score(quality, folder),
         left_out=tuple(quality.dropped.values()),
     )
+
+
+def _score(quality: LiftQuality, folder: Path) -> float | None:
+    """1 less the largest residual as a share of what is allowed; None where nothing tells."""
+    rules, agreement = LiftRules(), Agreement()
+    shares = [quality.residual / rules.most_residual, quality.log_scale_sigma / rules.most_scale_sigma]
+    if (folder / SELF_CHECK_FILE).is_file():
+        found = SelfCheck(**read_json(folder / SELF_CHECK_FILE))
+        if found.overlap is not None:
+            shares.append((1 - found.overlap) / (1 - agreement.overlap))
+        pairs = ((getattr(found, name), getattr(agreement, name)) for name in ("path", "turn_deg", "depth"))
+        shares += [value / most for value, most in pairs if value is not None]
+    known = [share for share in shares if np.isfinite(share)]
+    return round(float(np.clip(1 - max(known), 0, 1)), 3) if known else None
 
 
 def object_numbers(path: Path) -> list[int]:
