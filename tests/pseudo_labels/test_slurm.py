@@ -117,6 +117,16 @@ def test_jobs_get_the_options_of_their_stages(user, tmp_path, queue):
     wait_for_all(queue)
 
 
+def test_stages_alone_are_submitted_without_questions(user, tmp_path, queue):
+    run = prepare(settings_of(user), tmp_path / "out")
+    execution = Execution("slurm", options=OPTIONS | {"env_command": "exit 0"})
+    assert list(submit(run, execution, ["probe", "semantics"], questions=False).jobs) == ["probe", "semantics"]
+    wait_for_all(queue)
+    one_by_one(run, "probe", run.items("probe"))
+    with pytest.raises(InputError, match="nothing to submit"):
+        submit(run, execution, ["probe"], questions=False)
+
+
 def test_jobs_that_slurm_refuses_leave_nothing_in_the_way(user, tmp_path, queue):
     run = prepare(settings_of(user), tmp_path / "out")
     with pytest.raises(InputError, match="Slurm did not take the jobs"):

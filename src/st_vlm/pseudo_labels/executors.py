@@ -205,11 +205,17 @@ def progress(stage: str, total: int, left: Callable[[], int]) -> Iterator[None]:
             bar.update(total - left() - bar.n)
 
 
-def submit(run: Run, execution: Execution, stages: Sequence[str]) -> Queued:
+def submit(run: Run, execution: Execution, stages: Sequence[str], questions: bool = True) -> Queued:
     """Submit a run's stages to Slurm, each after the one before, and return at once.
 
     Stages before the first that has something to do are left out. A stage runs however the one before it ended: it
     passes over the clips that one did not get to, which the next submission, or a start here, goes on with.
+
+    Args:
+        run: The run, as `pipeline.prepare` returns it.
+        execution: How.
+        stages: Names of the stages, in their order.
+        questions: Whether a last job builds the questions and the quality table.
 
     Raises:
         InputError: There is no Slurm, it refuses a job (nothing is left in the queue then), an option is refused, or
@@ -219,7 +225,9 @@ def submit(run: Run, execution: Execution, stages: Sequence[str]) -> Queued:
     out = run.out.absolute()
     launching.refuse_where_no_slurm(out)
     executor = launching.SlurmExecutor
-    stages = (*due_stages(run, stages), QUESTIONS_STAGE)
+    stages = (*due_stages(run, stages), *((QUESTIONS_STAGE,) if questions else ()))
+    if not stages:
+        raise InputError(f"All of these stages are done in {out}: there is nothing to submit.")
     execution.check(executor, (*stages, "semantics"))
     name = f"st-vlm-{secrets.token_hex(4)}"
     logs = out / LOGS / name
