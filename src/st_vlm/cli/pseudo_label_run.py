@@ -37,7 +37,7 @@ def run(
         InputError: As `run_pipeline`.
     """
     if execution is not None and execution.kind == "slurm":
-        return _submit(settings, out, from_stage, execution)
+        return _submit(settings, out, from_stage, until, execution)
     walk = None if execution is None else walk_on(execution)
     try:
         report = run_pipeline(settings, out, from_stage, until, walk, num_proc)
@@ -56,10 +56,15 @@ def run(
     return 2 if not counts[KEPT] or report.built is None else 1 if dropped else 0
 
 
-def _submit(settings: RunSettings, out: Path, from_stage: str | None, execution: Execution) -> int:
+def _submit(
+    settings: RunSettings, out: Path, from_stage: str | None, until: str | None, execution: Execution
+) -> int:
     needed("slurm")
     run = prepare(settings, out, from_stage)
-    queued = submit(run, execution, run.stages())
+    stages = run.stages()
+    if until in stages:
+        stages = stages[: stages.index(until) + 1]
+    queued = submit(run, execution, stages, questions=until in (None, "questions"))
     for stage, job in queued.jobs.items():
         say(f"{stage}: Slurm job {job}.")
     say(f"Look at them with `squeue --name={queued.name}`; logs: {queued.logs}.")

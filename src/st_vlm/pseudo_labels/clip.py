@@ -28,7 +28,6 @@ class Clip:
         split: `train`, `validation` or `test`, where the videos' layout tells it.
         intrinsics: Row-major 3x3 pinhole matrix for `size`, where it is known.
         camera_height: Metres above the ground, where it is known.
-        split: `train`, `validation` or `test` where the videos' own layout says so.
     """
 
     id: str
@@ -43,7 +42,6 @@ class Clip:
     split: Literal["train", "validation", "test"] | None = None
     intrinsics: tuple[float, ...] | None = None
     camera_height: float | None = None
-    split: str | None = None
 
     @property
     def times_s(self) -> np.ndarray:

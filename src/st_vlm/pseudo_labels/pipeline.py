@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from st_vlm.building.build import BuildReport
+from st_vlm.building.submitted import refuse_if_queued
 from st_vlm.errors import InputError
 from st_vlm.pseudo_labels.asking import ask
 from st_vlm.pseudo_labels.backends import KINDS
@@ -106,6 +107,7 @@ def prepare(settings: RunSettings, out: Path, from_stage: str | None = None) -> 
     for stage in run.stages():
         if stage in KINDS:
             getattr(run, stage)
+    refuse_if_queued(out.absolute())
     run.restart(settle(settings, out, from_stage))
     write_json(out / RUN_FILE, settings.as_json())
     return run

@@ -28,8 +28,7 @@ from st_vlm.pseudo_labels.gpus import GPU_STAGES, take_gpu
 from st_vlm.pseudo_labels.probing.finding import VideoFile
 from st_vlm.pseudo_labels.remote_store import RemoteStore
 from st_vlm.pseudo_labels.run_settings import RunSettings
-from st_vlm.pseudo_labels.stages import Run
-from st_vlm.pseudo_labels.unfinished import STAGE_FILES
+from st_vlm.pseudo_labels.stages import STAGE_FILES, Run
 from st_vlm.questions.clips import file_name
 
 LAUNCH_FILE = "launch.json"

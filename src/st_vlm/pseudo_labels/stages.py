@@ -43,7 +43,7 @@ from st_vlm.questions.clips import file_name
 
 logger = logging.getLogger(__name__)
 
-_FILES = {
+STAGE_FILES = {
     "semantics": SEGMENTS_FILE,
     "check": CHECK_FILE,
     "geometry": GEOMETRY_FILE,
@@ -97,7 +97,7 @@ class Run:
         if stage == "probe":
             return not self._note(item).is_file()
         folder = self.out / CLIPS / item
-        return not (folder / _FILES[stage]).is_file() and not (folder / FAILED_FILE).is_file()
+        return not (folder / STAGE_FILES[stage]).is_file() and not (folder / FAILED_FILE).is_file()
 
     def do(self, stage: str, item: str) -> str | None:
         """Make one stage of one item, and return why it failed, or None."""
@@ -161,7 +161,7 @@ class Run:
                 note = read_json(failed)
                 if note.get("again") or STAGES.index(note["stage"]) >= index:
                     failed.unlink()
-            for stage, name in _FILES.items():
+            for stage, name in STAGE_FILES.items():
                 if STAGES.index(stage) >= index:
                     (folder / name).unlink(missing_ok=True)
         if from_stage is not None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from st_vlm.pseudo_labels.files import CLIPS, PROBED
 from st_vlm.pseudo_labels.run_settings import STAGES
-from st_vlm.pseudo_labels.stages import _FILES as STAGE_FILES
-from st_vlm.pseudo_labels.stages import Run
+from st_vlm.pseudo_labels.stages import STAGE_FILES, Run
 
 # As `files.whole_file` names what is not whole yet.
 _TEMPORARY = re.compile(r"\.\d+\..+")

@@ -46,6 +46,7 @@ class GroundPlane:
         self._focal = _positive("focal length", focal)
         self._height = _positive("camera's height", camera_height)
         self._given = None if poses is None else GivenGeometry(poses, up)
+        self.from_files = poses is not None
 
     def measure(self, frames: ClipFrames, segments: Segments) -> ClipGeometry:
         """Lens, poses and camera height of a clip, without depth.
