@@ -56,9 +56,7 @@ def run(
     return 2 if not counts[KEPT] or report.built is None else 1 if dropped else 0
 
 
-def _submit(
-    settings: RunSettings, out: Path, from_stage: str | None, until: str | None, execution: Execution
-) -> int:
+def _submit(settings: RunSettings, out: Path, from_stage: str | None, until: str | None, execution: Execution) -> int:
     needed("slurm")
     run = prepare(settings, out, from_stage)
     stages = run.stages()
