@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+from pseudo_labels.seen_gpus import slow_number
 
 from st_vlm.building.worker_number import number_worker
 from st_vlm.pseudo_labels import gpus
@@ -54,17 +55,10 @@ def test_what_slurm_or_ray_lets_a_task_see_is_left_alone(environment):
     assert gpus.os.environ["CUDA_VISIBLE_DEVICES"] == "4,5"
 
 
-def _number(_) -> int | None:
-    import time
-
-    time.sleep(0.2)  # so that each process of the pool gets a task
-    return gpus.worker_number()
-
-
 def test_each_process_of_a_pool_has_a_number_of_its_own():
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(3, context, number_worker, (context.Value("i", 0),)) as pool:
-        assert set(pool.map(_number, range(12))) == {0, 1, 2}
+        assert set(pool.map(slow_number, range(12))) == {0, 1, 2}
 
 
 def test_stages_with_a_gpu_see_one_each_on_two_local_workers(user, tmp_path, monkeypatch):
