@@ -12,10 +12,11 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/st-vlm demo
 
+# Two workers with one thread each: threads of linear algebra on top of them only wait for each other.
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu and not network"
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu and not network"
 
 test-slow: .venv/installed
 	$(BIN)/pytest -m "slow and not gpu and not network"
