@@ -57,7 +57,7 @@ def build_on(execution: Execution, settings: BuildSettings, out: str | os.PathLi
         InputError: As `build`; datatrove or Ray is not installed, an option is refused, or jobs submitted for this
             folder are still in the queue.
     """
-    launching = _launching(execution.kind)
+    launching = launching_for(execution.kind)
     check_options(execution.kind, launching.EXECUTORS[execution.kind], execution.options)
     out = free_folder(out)
     if execution.kind == "slurm":
@@ -79,7 +79,7 @@ def build_on(execution: Execution, settings: BuildSettings, out: str | os.PathLi
         return finish(work, plan, settings, out)
 
 
-def _launching(kind: Kind):
+def launching_for(kind: str):
     """The module that needs datatrove.
 
     Raises:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from st_vlm.building.executor_options import check_options
+from st_vlm.building.executors import launching_for
 from st_vlm.building.plan import WorkFolder
 from st_vlm.building.submitted import refuse_if_queued, remove_note, write_note
 from st_vlm.errors import InputError
@@ -270,15 +271,7 @@ def needed(kind: Kind):
     Raises:
         InputError: It or Ray is not installed.
     """
-    extra = "ray" if kind == "ray" else "scale"
-    for package in ("datatrove", "ray") if kind == "ray" else ("datatrove",):
-        try:
-            import_module(package)
-        except ImportError:
-            raise InputError(
-                f'The executor {kind} needs the package {package}: pip install "st-vlm[{extra}]".'
-            ) from None
-    return import_module("st_vlm.building.launching"), import_module("st_vlm.pseudo_labels.steps")
+    return launching_for(kind), import_module("st_vlm.pseudo_labels.steps")
 
 
 def _ray_has_gpus() -> bool:
