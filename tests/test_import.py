@@ -72,7 +72,9 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    "order", ["ours, then theirs", *(pytest.param(order, marks=pytest.mark.slow) for order in list(ORDERS)[1:])]
+)
 def test_a_new_process_knows_the_saved_model(order, tmp_path):
     """Through the Auto classes: the same classes and prompt, and bit for bit the same logits."""
     import torch

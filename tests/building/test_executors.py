@@ -48,6 +48,7 @@ def test_more_tasks_than_shards(scenes, plain, tmp_path):
     assert len(report.failures) == 1
 
 
+@pytest.mark.slow
 def test_killed_twice_it_goes_on(scenes, plain, tmp_path, environment):
     out = tmp_path / "out"
     run = command(scenes, out, "--executor", "local", "--num-proc", 2, "--num-tasks", 2)

@@ -38,7 +38,7 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("num_proc", ["1", "2"])
+@pytest.mark.parametrize("num_proc", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_finished_shards_are_kept(build_command, small_disk, tmp_path, num_proc):
     out = small_disk / "out"
     command = [*build_command, "--out", str(out), "--num-proc", num_proc]

@@ -65,9 +65,8 @@ def undisturbed(command, tmp_path_factory) -> tuple[Path, dict[int, float]]:
     return folder / "out", took
 
 
-@pytest.mark.parametrize(
-    "kills", [pytest.param(3, id="three-kills"), pytest.param(24, id="24-kills", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [pytest.param(3, id="three-kills"), pytest.param(24, id="24-kills")])
 def test_killed_at_random_moments(command, undisturbed, tmp_path, kills):
     """Odd kills hit the parent alone, whose workers must stop by themselves before the next build begins."""
     expected, took = undisturbed

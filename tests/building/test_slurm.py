@@ -59,6 +59,7 @@ def test_slurm_writes_the_folder_after_the_command_has_returned(scenes, plain, t
     assert report["failures"][0] in log
 
 
+@pytest.mark.slow
 def test_a_task_that_slurm_kills_is_told_and_the_same_command_goes_on(scenes, plain, tmp_path, slurm):
     out = tmp_path / "out"
     first = json.loads(submit(scenes, out, slurm).stdout)

@@ -19,14 +19,14 @@ KEYS = {
 }  # fmt: skip
 
 
-def test_figures_of_two_scenes(st_vlm):
-    arguments = ("--evaluate", "simulated", "--num-recordings", "2", "--noise", "bar", "--format", "json")
+def test_figures_are_the_same_every_time(st_vlm):
+    arguments = ("--evaluate", "simulated", "--num-recordings", "1", "--noise", "bar", "--format", "json")
     code, out, err = st_vlm("pseudo-label", *arguments)
     assert code == 0, err
     figures = json.loads(out)
     assert set(figures) >= KEYS
-    assert figures["clips"] == 2
-    assert figures["tracks"] >= 8
+    assert figures["clips"] == 1
+    assert figures["tracks"] >= 3
     assert 0 <= figures["distance_mre_moving"] < 0.15
     assert json.loads(st_vlm("pseudo-label", *arguments)[1]) == figures
 

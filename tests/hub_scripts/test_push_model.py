@@ -78,6 +78,7 @@ def hub(monkeypatch):
         yield one
 
 
+@pytest.mark.slow
 def test_a_model_goes_and_its_card_runs_both_ways(hub, folder, tmp_path, capsys):
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(folder), "org/tiny", "--private", "--message", "first"],

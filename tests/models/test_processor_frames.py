@@ -197,6 +197,7 @@ print(held("VmHWM") - before, 2 * pixels.nbytes + 720 * 1280 * 3)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak of memory is read from /proc")
 def test_memory_stays_under_twice_the_output_and_one_frame(clip, tmp_path):
     long = tmp_path / "long.mp4"

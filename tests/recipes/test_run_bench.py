@@ -109,6 +109,7 @@ def test_a_split_that_is_not_there_is_one_sentence_and_leaves_nothing(model, bui
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_refused_input_exits_with_2_without_a_traceback(tmp_path):
     done = subprocess.run(
         [sys.executable, run_bench.__file__, "--model", "tiny", "--dataset", str(tmp_path / "nowhere")],

@@ -1,4 +1,4 @@
-"""Four small simulated scenes, built once, and every control variant of them."""
+"""Three small simulated scenes, built once, and every control variant of them."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from st_vlm.evaluation.controls import CONTROLS, ControlReport, make_control
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("controls") / "stkit"
-    options = {"seed": 3, "num_recordings": 4, "image_size": [160, 96]}
+    options = {"seed": 3, "num_recordings": 3, "image_size": [160, 96]}
     build(BuildSettings("simulated", seed=3, balance="none", source_options=options), out)
     return out
 

@@ -28,9 +28,8 @@ def clips(folder: Path) -> list[Path]:
 
 
 def test_the_same_bytes_from_two_processes(variants, scenes, tmp_path):
-    for name in ("time_reversed", "crop_zoom"):
-        make_control(scenes, name, tmp_path / name, num_proc=2)
-        assert contents(tmp_path / name) == contents(variants[name][0])
+    make_control(scenes, "crop_zoom", tmp_path / "out", num_proc=2)
+    assert contents(tmp_path / "out") == contents(variants["crop_zoom"][0])
 
 
 def test_the_original_is_left_as_it_is(copied, tmp_path):
@@ -146,11 +145,11 @@ def test_a_row_without_a_clip_is_left_out_where_pictures_are_changed(copied, tmp
 
 
 def test_twice_the_frame_rate_needs_the_recordings_that_it_was_built_from(scenes, copied, tmp_path):
-    other = Origin("simulated", None, {"seed": 3, "num_recordings": 4, "image_size": [160, 96], "turning": 0.0})
+    other = Origin("simulated", None, {"seed": 3, "num_recordings": 3, "image_size": [160, 96], "turning": 0.0})
     with pytest.raises(InputError, match="another track object"):
         make_control(scenes, "double_frame_rate", tmp_path / "out", origin=other)
     note = json.loads((copied / "stkit.json").read_text())
-    assert note.pop("source_options") == {"seed": 3, "num_recordings": 4, "image_size": [160, 96]}
+    assert note.pop("source_options") == {"seed": 3, "num_recordings": 3, "image_size": [160, 96]}
     (copied / "stkit.json").write_text(json.dumps(note))
     with pytest.raises(InputError, match="say where they are with --data"):
         make_control(copied, "double_frame_rate", tmp_path / "out")
