@@ -23,7 +23,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     for row in rows:
         # As `Text`, so that brackets in a name are not taken for markup.
         table.add_row(*(Text(_cell(cell)) for cell in row))
-    Console(file=sys.stdout, width=_WIDTH, soft_wrap=True).print(table)
+    console = Console(file=sys.stdout, width=_WIDTH, soft_wrap=True)
+    with console.capture() as printed:
+        console.print(table)
+    # Without the blanks that fill the last column.
+    sys.stdout.writelines(line.rstrip() + "\n" for line in printed.get().splitlines())
 
 
 def _cell(cell: object) -> str:

@@ -207,3 +207,29 @@ def test_a_wild_box_among_good_ones_hardly_matters():
     boxes[7] = [100, 80, 160, 110]
     lifted = lift_boxes(TIMES, boxes[None], ["car"], lens(), poses, 1.5)
     assert travelled(lifted, 0) == pytest.approx(15.0, rel=0.15)
+
+
+def seen_in_part(places, yaw, parts, poses):
+    """(T, 4) boxes around what the image holds of several cuboids: (size, metres ahead of the place) of each."""
+    ahead = np.array([np.cos(yaw), np.sin(yaw)])
+    boxes = []
+    for size, offset in parts:
+        at = places + offset * ahead
+        centres = np.concatenate([at, np.full((len(at), 1), size[2] / 2)], axis=1)
+        turns = np.tile(upright(yaw), (len(at), 1, 1))
+        projected = project_boxes(centres, np.tile(size, (len(at), 1)), turns, poses, lens())
+        boxes.append(np.where((projected.truncation < 0.95)[:, None], projected.clipped, np.nan))
+    boxes = np.stack(boxes)
+    none = np.isnan(boxes).all(axis=0)
+    low = np.where(np.isnan(boxes[..., :2]), np.inf, boxes[..., :2]).min(axis=0)
+    high = np.where(np.isnan(boxes[..., 2:]), -np.inf, boxes[..., 2:]).max(axis=0)
+    return np.where(none, np.nan, np.concatenate([low, high], axis=1))
+
+
+def test_a_hood_at_the_images_side_is_no_low_car():
+    """The camera turns away from a parked car until the image holds its hood alone, which is no car's height."""
+    poses = np.concatenate([camera(np.array([[0.6 * k, 0.0, 1.6]]), yaw=0.025 * k) for k in range(len(TIMES))])
+    parts = [(np.array([4.5, 1.9, 0.9]), 0.0), (np.array([2.2, 1.8, 1.6]), -0.9)]
+    boxes = seen_in_part(np.tile([20.0, -5.0], (16, 1)), np.pi / 2, parts, poses)
+    lifted = lift_boxes(TIMES, boxes[None], ["car"], lens(), poses, 1.6)
+    assert lifted.tracks.states == (Moving.STATIC,)

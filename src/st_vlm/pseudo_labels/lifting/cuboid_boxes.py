@@ -12,8 +12,8 @@ from st_vlm.pseudo_labels.lifting.ground_surface import GroundSurface
 
 # A box's edge is off by this share of its side, and by at least so many pixels of an image 1280 wide.
 EDGE_SHARE, EDGE_PX_AT_1280 = 0.015, 1.0
-# Shares of the image: an edge so near the border may be cut by it.
-BORDER_SHARE = 0.004
+# An edge this near the image's border may be cut by it: a share of the image, or as far as edges are off.
+BORDER_SHARE, BORDER_SIGMAS = 0.004, 3.0
 # Where an object goes the ground is higher or lower than thought: by kerbs, and by slopes, for each metre from the
 # path.
 KERB_M, SLOPE_SIGMA = 0.1, 0.012
@@ -53,7 +53,6 @@ def box_views(boxes: np.ndarray, lens: Lens, poses: np.ndarray, owners: np.ndarr
         poses: (V, 4, 4) world from camera.
         owners: (V,) number of the object.
     """
-    width, height = lens.size
     x1, y1, x2, y2 = boxes.T
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     middles = np.stack([np.stack(pair, axis=-1) for pair in ((x1, y), (x, y1), (x2, y), (x, y2))], axis=1)
@@ -63,12 +62,17 @@ def box_views(boxes: np.ndarray, lens: Lens, poses: np.ndarray, owners: np.ndarr
     rays = np.where(known[..., None], rays, np.array([0.0, 0.0, 1.0]))
     plane = rays[..., :2] / rays[..., 2:]
     edges = np.stack([plane[:, 0, 0], plane[:, 1, 1], plane[:, 2, 0], plane[:, 3, 1]], axis=-1)
-    least = EDGE_PX_AT_1280 * width / 1280 / lens.intrinsics[0, 0]
+    least = EDGE_PX_AT_1280 * lens.size[0] / 1280 / lens.intrinsics[0, 0]
     sides = edges[:, 2:] - edges[:, :2]
-    margin = BORDER_SHARE * np.array([width, height])
-    cut = np.stack([x1 <= margin[0], y1 <= margin[1], x2 >= width - margin[0], y2 >= height - margin[1]], axis=-1)
     sigmas = np.maximum(least, EDGE_SHARE * np.concatenate([sides, sides], axis=1))
-    return BoxViews(edges, np.where(cut | ~known, UNMEASURED, sigmas), poses, owners)
+    return BoxViews(edges, np.where(cut_edges(boxes, lens.size) | ~known, UNMEASURED, sigmas), poses, owners)
+
+
+def cut_edges(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(..., 4) bool: which edges of (..., 4) boxes in pixels the border of an image of width and height may cut."""
+    sides = boxes[..., 2:] - boxes[..., :2]
+    margin = np.maximum(BORDER_SHARE * np.array(size), BORDER_SIGMAS * EDGE_SHARE * sides)
+    return np.concatenate([boxes[..., :2] <= margin, boxes[..., 2:] >= size - margin], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)

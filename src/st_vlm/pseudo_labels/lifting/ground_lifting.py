@@ -9,7 +9,7 @@ import numpy as np
 
 from st_vlm.kinematics.projection import Lens
 from st_vlm.kinematics.smoothing import SmoothTracks
-from st_vlm.pseudo_labels.lifting.cuboid_boxes import UNMEASURED, box_views
+from st_vlm.pseudo_labels.lifting.cuboid_boxes import UNMEASURED, box_views, cut_edges
 from st_vlm.pseudo_labels.lifting.ground_fit import CLIP_SIGMAS, REPEATS, GroundScene, Guess, fit_ground
 from st_vlm.pseudo_labels.lifting.ground_surface import GroundSurface
 from st_vlm.pseudo_labels.lifting.identities import Switch, exchange, find_switches
@@ -27,6 +27,8 @@ LIMBS = 3.0
 SHAPE_SIGMA, MOST_SHAPE_SQUARE = 0.15, 12.0
 # A heading is believed where the velocity is so many times its own standard deviation.
 LEAST_CERTAIN_SPEED = 2.0
+# A view that the image's side cuts is left out where less than this of the object's width is seen.
+LEAST_SEEN = 0.7
 # A view that tells an object's distance worse than this is left out.
 MOST_RELATIVE_SIGMA = 0.5
 # An object stands if one place explains its views about as well as the boxes' noise allows,
@@ -139,11 +141,27 @@ class _Fitted:
         self.system = fit_ground(self._scene, guess, self._scene.start(), _FIRST)
         guess = self._with_headings(Guess(guess.yaws, guess.weights, guess.standing, np.zeros(4), CLIP_SIGMAS))
         self.system = fit_ground(self._scene, guess, self.system.unknowns, _TURNED)
+        guess = self._without_truncated(boxes, guess)
         guess = self._with_headings(guess)
         self.standing = self._standing(guess)
         guess = replace(guess, standing=self.standing)
         self.system = fit_ground(self._scene, guess, self.system.tied(self.standing), _LAST)
         self._place()
+
+    def _without_truncated(self, boxes: np.ndarray, guess: Guess) -> Guess:
+        """The guess for the views that are left: what the image's side cuts must be seen in great part, since a hood
+        alone is lower than a car."""
+        n, t, views, unknowns = self._n, self._t, self._scene.views, self.system.unknowns
+        cut = cut_edges(boxes[n, t], self._clip.lens.size)[:, ::2].any(axis=-1)
+        whole = (guess.weights * self.system.widths).sum(axis=1)
+        left = ~cut | (views.edges[:, 2] - views.edges[:, 0] >= LEAST_SEEN * whole)
+        if left.all():
+            return guess
+        self._n, self._t = n[left], t[left]
+        self._scene = self._clip.scene(boxes, self._n, self._t)
+        guess = replace(guess, yaws=guess.yaws[left], weights=guess.weights[left])
+        self.system = fit_ground(self._scene, guess, replace(unknowns, own=unknowns.own[left]), _TURNED)
+        return guess
 
     def _place(self) -> None:
         """The views' places, and their smoothed ways."""
