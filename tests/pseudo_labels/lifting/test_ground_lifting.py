@@ -130,6 +130,29 @@ def test_what_a_moving_camera_passes_stands_though_its_size_is_unusual():
         assert np.linalg.norm(lifted.tracks.places[k, lifted.tracks.known[k]] - spot, axis=1).max() < 2.0
 
 
+def test_a_driven_camera_nods_without_the_poses_telling():
+    """Boxes that all go up and down together are the camera's doing; one that stands still has no springs."""
+    rng = np.random.default_rng(5)
+    nods = 0.012 * np.sin(TIMES)
+    found = {}
+    for speed in (4.0, 0.0):
+        road = straight([0, 0], [speed, 0])
+        centres = np.concatenate([road, np.full((len(road), 1), 1.6)], axis=1)
+        true = [camera(centre[None], pitch=0.05 + nod) for centre, nod in zip(centres, nods, strict=True)]
+        true = np.concatenate(true)
+        spots = np.array([[25, 5], [38, -5], [52, 5.5], [60, -6], [70, 6.0]])
+        ahead = straight([30, 0.5], [4.5, 0])
+        boxes = [seen(np.tile(spot, (16, 1)), 0.0, CAR * rng.uniform(0.9, 1.1), true) for spot in spots]
+        boxes = np.stack([*boxes, seen(ahead, 0.0, CAR, true)])
+        lifted = lift_boxes(TIMES, boxes, ["car"] * 6, lens(), camera(centres), 1.6)
+        found[speed] = lifted.nods
+        if speed:
+            assert lifted.tracks.states == (Moving.STATIC,) * 5 + (Moving.MOVING,)
+            assert travelled(lifted, 5) == pytest.approx(4.5 * 7.5, rel=0.02)
+    assert np.corrcoef(found[4.0], nods)[0, 1] > 0.8
+    assert np.abs(found[0.0]).max() < 1e-4
+
+
 def test_two_thirds_of_the_stated_intervals_hold_the_true_distance():
     """Sizes, the ground's tilt, the camera's height and the boxes are all drawn from what is expected of them."""
     rng = np.random.default_rng(1)

@@ -35,23 +35,24 @@ class BoxViews:
         edges: (V, 4) x1, y1, x2, y2.
         sigmas: (V, 4) of each; very large for an edge that the image's border may have cut.
         poses: (V, 4, 4) world from camera.
-        owners: (V,) number of the object.
+        owners, frames: (V,) numbers of the object and of the frame.
     """
 
     edges: np.ndarray
     sigmas: np.ndarray
     poses: np.ndarray
     owners: np.ndarray
+    frames: np.ndarray
 
 
-def box_views(boxes: np.ndarray, lens: Lens, poses: np.ndarray, owners: np.ndarray) -> BoxViews:
+def box_views(boxes: np.ndarray, lens: Lens, poses: np.ndarray, owners: np.ndarray, frames: np.ndarray) -> BoxViews:
     """V boxes in pixels without the lens.
 
     Args:
         boxes: (V, 4) x1, y1, x2, y2 in pixels.
         lens: The camera; each edge is undistorted at its middle.
         poses: (V, 4, 4) world from camera.
-        owners: (V,) number of the object.
+        owners, frames: (V,) numbers of the object and of the frame.
     """
     x1, y1, x2, y2 = boxes.T
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
@@ -65,7 +66,7 @@ def box_views(boxes: np.ndarray, lens: Lens, poses: np.ndarray, owners: np.ndarr
     least = EDGE_PX_AT_1280 * lens.size[0] / 1280 / lens.intrinsics[0, 0]
     sides = edges[:, 2:] - edges[:, :2]
     sigmas = np.maximum(least, EDGE_SHARE * np.concatenate([sides, sides], axis=1))
-    return BoxViews(edges, np.where(cut_edges(boxes, lens.size) | ~known, UNMEASURED, sigmas), poses, owners)
+    return BoxViews(edges, np.where(cut_edges(boxes, lens.size) | ~known, UNMEASURED, sigmas), poses, owners, frames)
 
 
 def cut_edges(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -83,8 +84,9 @@ class Unknowns:
         own: (V, 2) bearing in radians and logarithm of the horizontal distance of each view's object from its camera.
         objects: (N, 6) logarithms of length, width and height against what is usual; how much higher the ground
             is where the object goes, in standard deviations; and the place of an object that stands, metres.
-        clip: (4,) logarithm of the camera's height against what was stated, tilt of the ground beside the path along
-            the world's x and y, and pitch: how much higher everything lies for each metre of its distance.
+        clip: (4 + T,) logarithm of the camera's height against what was stated, tilt of the ground beside the path
+            along the world's x and y, pitch: how much higher everything lies for each metre of its distance; and the
+            same of each frame besides, where the camera nods.
     """
 
     own: np.ndarray
@@ -103,7 +105,8 @@ class Expected:
         scatter: (V, 4, 4) covariance of the edges over the headings.
         widths: (V, H) of the boxes for each heading.
         good: (V,) bool: the cuboid lies before the camera.
-        by_own, by_object, by_clip: (V, 4, 2), (V, 4, 4) and (V, 4, 4) derivatives of the edges.
+        by_own, by_object, by_clip: (V, 4, 2), (V, 4, 4) and (V, 4, 4) derivatives of the edges; that by the pitch is
+            that by the nod of the view's frame, too.
         moved: (V, 2, 2) derivative of the place by what is the view's own.
         beside_m: (V,) metres from the camera's path.
     """
@@ -151,7 +154,8 @@ def expected_boxes(
     raised = camera_height * np.exp(clip[0])
     low = ground.heights + camera_height - raised + ground.beside @ clip[1:3]
     uneven = np.hypot(KERB_M, SLOPE_SIGMA * beside_m)
-    low = low + clip[3] * distance + objects[:, 3] * uneven
+    pitch = clip[3] + clip[4 + views.frames]
+    low = low + pitch * distance + objects[:, 3] * uneven
     sizes = usual[views.owners] * np.exp(objects[:, :3])
     spans = _CORNERS * sizes[:, None]
     rotations = rotation_about_up(yaws)
@@ -184,7 +188,7 @@ def expected_boxes(
     moved = np.stack([left, ahead], axis=-1) * distance[:, None, None]
     rising = slope + (objects[:, 3] * SLOPE_SIGMA**2 / uneven)[:, None] * ground.beside
     lifted = np.einsum("vi,vij->vj", rising, moved)
-    lifted[:, 1] += clip[3] * distance
+    lifted[:, 1] += pitch * distance
     by_own = by_foot[..., :2] @ moved + up[..., None] * lifted[:, None]
     by_object = np.concatenate([by_size, up[..., None] * uneven[:, None, None]], axis=-1)
     by_clip = np.concatenate([np.broadcast_to(-raised, (len(own), 1)), ground.beside, distance[:, None]], axis=-1)

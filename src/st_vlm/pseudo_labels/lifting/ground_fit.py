@@ -1,16 +1,16 @@
 """Places of cuboids on the ground from the boxes around them, all of a clip at once.
 
-Unknown of a clip are the camera's height and pitch, and the tilt of the ground beside the camera's path; of an object
-its size, which its class tells roughly, and how high the ground is where it goes; of a view where its object is. They
-are found together by Gauss-Newton, views eliminated first, then objects (bundle adjustment: Triggs et al. 2000). That
-is how things of known size far away correct the slope of the ground, and the ground nearby the size of things (Hoiem,
-Efros and Hebert 2008, "Putting objects in perspective"). An object that stands has one place in all its views: seen
-from a moving camera it tells all of this best.
+Unknown of a clip are the camera's height and pitch, how it nods, and the tilt of the ground beside its path; of an
+object its size, which its class tells roughly, and how high the ground is where it goes; of a view where its object
+is. They are found together by Gauss-Newton, views eliminated first, then objects (bundle adjustment: Triggs et al.
+2000). That is how things of known size far away correct the slope of the ground, and the ground nearby the size of
+things (Hoiem, Efros and Hebert 2008, "Putting objects in perspective"). An object that stands has one place in all
+its views: seen from a moving camera it tells all of this best.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from st_vlm.pseudo_labels.lifting.ground_surface import GroundSurface
 
 # Standard deviations beforehand. Of the clip: camera height (relative), tilts of the ground, pitch.
 CLIP_SIGMAS = np.array([0.03, 0.03, 0.03, 0.005])
+# Of a camera that is driven, in each frame: it nods with the vehicle's springs, which poses do not always tell.
+NOD_SIGMA, NO_NOD_SIGMA = 0.006, 1e-5
 # Of the ground in each view: bumps in metres, and metres for each metre from the path.
 BUMP_M, BUMP_SHARE = 0.05, 0.02
 # Correlation of an object's length, width and height, as far as they are not usual.
@@ -46,6 +48,7 @@ class GroundScene:
         camera_height: Metres.
         usual: (N, 3) length, width and height that the objects' classes usually have, metres.
         spread: (N, 3) relative standard deviation of these.
+        clip_sigmas: (4 + T,) standard deviations of the clip's unknowns (`Unknowns.clip`).
     """
 
     views: BoxViews
@@ -53,6 +56,7 @@ class GroundScene:
     camera_height: float
     usual: np.ndarray
     spread: np.ndarray
+    clip_sigmas: np.ndarray
 
     def start(self) -> Unknowns:
         """Everything as stated, and each view as far away as its object's usual height has it."""
@@ -61,7 +65,7 @@ class GroundScene:
         rays = np.concatenate([middle, np.ones((len(edges), 1))], axis=-1)
         depth = self.usual[owners, 2] / np.maximum(edges[:, 3] - edges[:, 1], 1e-3)
         way = np.einsum("vij,vj->vi", self.views.poses[:, :3, :3], rays)[:, :2] * depth[:, None]
-        return Unknowns(polar(way), np.zeros((len(self.usual), 6)), np.zeros(4))
+        return Unknowns(polar(way), np.zeros((len(self.usual), 6)), np.zeros(len(self.clip_sigmas)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,7 @@ class Guess:
     Attributes:
         yaws, weights: (V, H) headings in radians, and how likely each is.
         standing: (N,) bool: objects with one place.
-        clip_at, clip_sigmas: (4,) what is thought of the clip's unknowns beforehand, and how surely.
+        clip_at, clip_sigmas: (4 + T,) what is thought of the clip's unknowns beforehand, and how surely.
         loose_sigmas: From where on a view is believed less.
     """
 
@@ -93,6 +97,7 @@ class Linearised:
         off: (V, 2) metres by which each view would have its object elsewhere, given all that views share.
         covariances: (V, 2, 2) square metres, of what each view adds by itself.
         turned: (V, 2, 2) square metres, of what the heading leaves open: the same in an object's views.
+        nodding: (V, 2, 2) square metres, of how the camera may nod: the same in a frame's views.
         distance_sigmas: (V,) how surely a view tells the distance, relative.
         good: (V,) bool: the cuboid lies before the camera.
         widths: (V, H) of the boxes for each heading, in focal lengths.
@@ -132,17 +137,27 @@ class Linearised:
         # Of an object that stands, the place takes the part of what is each view's own.
         tied = self._tied[:, None, None]
         by_place = np.where(tied, now.by_own @ np.linalg.inv(moved), 0.0)
-        shared = np.concatenate([now.by_object, by_place, now.by_clip], axis=-1)
+        shared = np.concatenate([now.by_object, by_place, now.by_clip, now.by_clip[..., 3:]], axis=-1)
         self._coupling = np.where(tied, 0.0, gain @ shared)
         left = np.where(tied, shared, shared - now.by_own @ (gain @ shared)).swapaxes(1, 2) @ inverse
         self._eliminate(left @ shared, np.einsum("vij,vj->vi", left, residual), guess)
 
     def _eliminate(self, matrices: np.ndarray, right: np.ndarray, guess: Guess) -> None:
         scene, unknowns = self._scene, self.unknowns
-        count, owners = len(scene.usual), scene.views.owners
+        count, owners, nods = len(scene.usual), scene.views.owners, 4 + scene.views.frames
+        matrices, right = matrices / REPEATS, right / REPEATS
         totals, rights = np.zeros((count, 10, 10)), np.zeros((count, 10))
-        np.add.at(totals, owners, matrices / REPEATS)
-        np.add.at(rights, owners, right / REPEATS)
+        np.add.at(totals, owners, matrices[:, :10, :10])
+        np.add.at(rights, owners, right[:, :10])
+        whole, whole_right = np.diag(guess.clip_sigmas**-2.0), -(unknowns.clip - guess.clip_at) / guess.clip_sigmas**2
+        whole[:4, :4] += totals[:, 6:, 6:].sum(axis=0)
+        np.add.at(whole, (nods, nods), matrices[:, 10, 10])
+        between = np.zeros((len(whole), 4))
+        np.add.at(between, nods, matrices[:, 10, 6:10])
+        whole[:, :4] += between
+        whole[:4] += between.T
+        whole_right[:4] += rights[:, 6:].sum(axis=0)
+        np.add.at(whole_right, nods, right[:, 10])
         prior = np.zeros((count, 6, 6))
         prior[:, :3, :3] = _size_information(scene.spread)
         prior[:, 3, 3], prior[:, 4, 4], prior[:, 5, 5] = 1.0, _PLACE_INFORMATION, _PLACE_INFORMATION
@@ -151,13 +166,15 @@ class Linearised:
         known = np.where(np.arange(6) < 4, unknowns.objects, 0.0)
         self.unusual = np.einsum("ki,kij,kj->k", known, prior, known)
         self._object_right = rights[:, :6] - np.einsum("kij,kj->ki", prior, known)
-        self._cross = totals[:, :6, 6:]
+        self._cross = np.zeros((count, 6, len(whole)))
+        self._cross[..., :4] = totals[:, :6, 6:]
+        np.add.at(self._cross, (owners, slice(None), nods), matrices[:, :6, 10])
         self._inner = np.linalg.solve(self._object_matrix, self._cross)
-        clip_prior = np.diag(guess.clip_sigmas**-2.0)
-        reduced = totals[:, 6:, 6:] - self._cross.swapaxes(1, 2) @ self._inner
-        self._clip_matrix = reduced.sum(axis=0) + clip_prior
-        self._clip_right = rights[:, 6:].sum(axis=0) - clip_prior @ (unknowns.clip - guess.clip_at)
-        self._clip_right = self._clip_right - np.einsum("kij,ki->j", self._inner, self._object_right)
+        self._clip_matrix = whole - (self._cross.swapaxes(1, 2) @ self._inner).sum(axis=0)
+        self._clip_right = whole_right - np.einsum("kij,ki->j", self._inner, self._object_right)
+        way = np.einsum("vij,vj->vi", self._moved, self._coupling[..., 10])
+        square = np.diagonal(np.linalg.inv(self._clip_matrix))[nods]
+        self.nodding = square[:, None, None] * way[:, :, None] * way[:, None]
 
     def step(self) -> Unknowns:
         """Better values of the unknowns."""
@@ -179,23 +196,25 @@ class Linearised:
         np.add.at(right, owners, (inverse @ self.places[..., None])[..., 0])
         objects = self.unknowns.objects.copy()
         objects[:, 4:] = np.linalg.solve(total + 1e-9 * np.eye(2), right[..., None])[..., 0]
-        values = Unknowns(self.unknowns.own, objects, self.unknowns.clip)
-        return _with_one_place(values, self._scene.views, standing)
+        return _with_one_place(replace(self.unknowns, objects=objects), self._scene.views, standing)
 
     def draw(self, draws: int, rng: np.random.Generator) -> np.ndarray:
         """(S, V, 2) metres by which places differ for equally likely values of what views share."""
-        clip = np.linalg.solve(np.linalg.cholesky(self._clip_matrix).T, rng.standard_normal((4, draws))).T
+        clip = rng.standard_normal((len(self._clip_matrix), draws))
+        clip = np.linalg.solve(np.linalg.cholesky(self._clip_matrix).T, clip).T
         roots = np.linalg.cholesky(self._object_matrix).swapaxes(1, 2)
         objects = np.linalg.solve(roots, rng.standard_normal((draws, len(roots), 6, 1)))[..., 0]
         objects = objects - np.einsum("kij,sj->ski", self._inner, clip)
-        shared = self._of_views(objects, clip[:, None])
+        shared = self._of_views(objects, clip)
         off = -np.einsum("vij,vjk,svk->svi", self._moved, self._coupling, shared)
         return np.where(self._tied[:, None], objects[:, self._scene.views.owners, 4:], off)
 
     def _of_views(self, objects: np.ndarray, clip: np.ndarray) -> np.ndarray:
-        """(..., V, 10) of (..., N, 6) and (..., 4)."""
-        of_views = objects[..., self._scene.views.owners, :]
-        return np.concatenate([of_views, np.broadcast_to(clip, (*of_views.shape[:-1], 4))], axis=-1)
+        """(..., V, 11) of (..., N, 6) and (..., 4 + T)."""
+        views = self._scene.views
+        of_views, nods = objects[..., views.owners, :], clip[..., 4 + views.frames, None]
+        shared = np.broadcast_to(clip[..., None, :4], (*of_views.shape[:-1], 4))
+        return np.concatenate([of_views, shared, nods], axis=-1)
 
 
 def _size_information(spread: np.ndarray) -> np.ndarray:
@@ -221,4 +240,4 @@ def polar(ways: np.ndarray) -> np.ndarray:
 def _with_one_place(unknowns: Unknowns, views: BoxViews, standing: np.ndarray) -> Unknowns:
     """The views of what stands moved to its place."""
     own = polar(unknowns.objects[views.owners, 4:] - views.poses[:, :2, 3])
-    return Unknowns(np.where(standing[views.owners][:, None], own, unknowns.own), unknowns.objects, unknowns.clip)
+    return replace(unknowns, own=np.where(standing[views.owners][:, None], own, unknowns.own))

@@ -10,7 +10,16 @@ import numpy as np
 from st_vlm.kinematics.projection import Lens
 from st_vlm.kinematics.smoothing import SmoothTracks
 from st_vlm.pseudo_labels.lifting.cuboid_boxes import UNMEASURED, box_views, cut_edges
-from st_vlm.pseudo_labels.lifting.ground_fit import CLIP_SIGMAS, REPEATS, GroundScene, Guess, fit_ground
+from st_vlm.pseudo_labels.lifting.ground_fit import (
+    CLIP_SIGMAS,
+    LOOSE_SIGMAS,
+    NO_NOD_SIGMA,
+    NOD_SIGMA,
+    REPEATS,
+    GroundScene,
+    Guess,
+    fit_ground,
+)
 from st_vlm.pseudo_labels.lifting.ground_surface import GroundSurface
 from st_vlm.pseudo_labels.lifting.identities import Switch, exchange, find_switches
 from st_vlm.pseudo_labels.lifting.object_places import MOST_OUTLIERS, OUTLIER_SQUARE, MeasuredPlaces, smooth_each
@@ -25,6 +34,8 @@ LIMBS = 3.0
 # Of a box's width for a heading, relative, since shapes differ; and how much (chi-square) it tells at most against a
 # heading.
 SHAPE_SIGMA, MOST_SHAPE_SQUARE = 0.15, 12.0
+# A camera that comes farther than this is driven.
+LEAST_DRIVE_M = 0.5
 # A heading is believed where the velocity is so many times its own standard deviation.
 LEAST_CERTAIN_SPEED = 2.0
 # A view that the image's side cuts is left out where less than this of the object's width is seen.
@@ -55,6 +66,7 @@ class LiftedBoxes:
         usable: (N, T) bool: the boxes that were measured.
         ground: (4,) camera height (relative), tilt of the ground along the world's x and y, and pitch of the camera,
             as the boxes have them against what was stated.
+        nods: (T,) radians by which the camera looks farther down in each frame than its poses tell.
         switches: Exchanges of identities that were found, and undone in all the above.
     """
 
@@ -62,6 +74,7 @@ class LiftedBoxes:
     measured: MeasuredPlaces
     usable: np.ndarray
     ground: np.ndarray
+    nods: np.ndarray
     switches: tuple[Switch, ...]
 
 
@@ -99,7 +112,8 @@ def lift_boxes(
     measured = fitted.measured(draws, seed)
     tracks = track_objects(times_s, measured, clip.priors, clip.people, seed=seed)
     usable = np.isfinite(fitted.places).all(axis=-1)
-    return LiftedBoxes(tracks, measured, usable, fitted.system.unknowns.clip, tuple(switches))
+    found = fitted.system.unknowns.clip
+    return LiftedBoxes(tracks, measured, usable, found[:4], found[4:], tuple(switches))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,12 +128,15 @@ class _Clip:
     def scene(self, boxes: np.ndarray, n: np.ndarray, t: np.ndarray) -> GroundScene:
         spread = np.array([prior.spread for prior in self.priors])
         limbs = np.where(self.people, LIMBS, 1.0) * spread
+        driven = np.ptp(self.poses[:, :3, 3], axis=0).max() > LEAST_DRIVE_M
+        nod = NOD_SIGMA if driven else NO_NOD_SIGMA
         return GroundScene(
-            views=box_views(boxes[n, t], self.lens, self.poses[t], n),
+            views=box_views(boxes[n, t], self.lens, self.poses[t], n, t),
             surface=GroundSurface(self.poses[:, :3, 3], self.camera_height),
             camera_height=self.camera_height,
             usual=np.array([(prior.length, prior.width, prior.height) for prior in self.priors]).reshape(-1, 3),
             spread=np.stack([limbs, limbs, spread], axis=-1),
+            clip_sigmas=np.concatenate([CLIP_SIGMAS, np.full(len(self.times_s), nod)]),
         )
 
 
@@ -135,11 +152,11 @@ class _Fitted:
         self._acceleration = np.array([prior.acceleration for prior in clip.priors])
         shape = len(self._n), len(_TURNS)
         guess = Guess(
-            np.broadcast_to(_TURNS, shape), np.full(shape, 1 / shape[1]), np.zeros(self._shape[0], bool), np.zeros(4),
-            CLIP_SIGMAS, np.inf,
+            np.broadcast_to(_TURNS, shape), np.full(shape, 1 / shape[1]), np.zeros(self._shape[0], bool),
+            np.zeros_like(self._scene.clip_sigmas), self._scene.clip_sigmas, np.inf,
         )  # fmt: skip
         self.system = fit_ground(self._scene, guess, self._scene.start(), _FIRST)
-        guess = self._with_headings(Guess(guess.yaws, guess.weights, guess.standing, np.zeros(4), CLIP_SIGMAS))
+        guess = self._with_headings(replace(guess, loose_sigmas=LOOSE_SIGMAS))
         self.system = fit_ground(self._scene, guess, self.system.unknowns, _TURNED)
         guess = self._without_truncated(boxes, guess)
         guess = self._with_headings(guess)
@@ -169,10 +186,10 @@ class _Fitted:
         self.places, self.covariances = np.full((*self._shape, 2), np.nan), np.full((*self._shape, 2, 2), np.nan)
         good = system.good & (system.distance_sigmas < MOST_RELATIVE_SIGMA)
         self.places[n[good], t[good]] = system.places[good]
-        self.covariances[n, t] = system.covariances + system.turned
+        self.covariances[n, t] = system.covariances + system.turned + system.nodding
         self._smooth()
         self.noise = _steadiness(self.places, self.covariances, self.smoothed)
-        self.covariances[n, t] = self.noise**2 * system.covariances + system.turned
+        self.covariances[n, t] = self.noise**2 * system.covariances + system.turned + system.nodding
         self._smooth()
 
     def _smooth(self) -> None:
@@ -220,7 +237,7 @@ class _Fitted:
         """(N,) bool: objects whose views one place explains, with sizes and ground as they may be."""
         every, clip = np.ones(self._shape[0], bool), self.system.unknowns.clip
         # Many of these objects move: they must not tell of the ground.
-        guess = replace(guess, standing=every, clip_at=clip, clip_sigmas=np.full(4, 1e-3))
+        guess = replace(guess, standing=every, clip_at=clip, clip_sigmas=np.minimum(guess.clip_sigmas, 1e-3))
         system = fit_ground(self._scene, guess, self.system.tied(every), _TESTED)
         inverse = np.linalg.inv(system.covariances + system.turned)
         square = np.einsum("vi,vij,vj->v", system.off, inverse, system.off)
