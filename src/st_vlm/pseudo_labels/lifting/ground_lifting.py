@@ -239,7 +239,8 @@ class _Fitted:
         # Many of these objects move: they must not tell of the ground.
         guess = replace(guess, standing=every, clip_at=clip, clip_sigmas=np.minimum(guess.clip_sigmas, 1e-3))
         system = fit_ground(self._scene, guess, self.system.tied(every), _TESTED)
-        inverse = np.linalg.inv(system.covariances + system.turned)
+        # A detector's boxes may be worse than thought, and then what stands seems to move.
+        inverse = np.linalg.inv(max(self.noise, 1.0) ** 2 * system.covariances + system.turned)
         square = np.einsum("vi,vij,vj->v", system.off, inverse, system.off)
         seconds = self._clip.times_s[self._t]
         result = np.zeros(self._shape[0], bool)
@@ -289,7 +290,7 @@ def _steadiness(places: np.ndarray, covariances: np.ndarray, smoothed: SmoothTra
 
 
 def _squares(off: np.ndarray, covariances: np.ndarray) -> np.ndarray:
-    """(N, T) squares of (N, T, 2) metres in standard deviations; NaN where one is not known."""
+    """(N, T) squares of (N, T, 2) metres in standard deviations; NaN where unknown."""
     known = np.isfinite(off).all(axis=-1)[..., None, None]
     inverse = np.linalg.inv(np.where(known, covariances, np.eye(2)))
     return np.einsum("nti,ntij,ntj->nt", off, inverse, off)
