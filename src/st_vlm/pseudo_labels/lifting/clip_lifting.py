@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import norm
+from threadpoolctl import threadpool_limits
 
 from st_vlm.pseudo_labels.lifting.identities import Switch, exchanged, find_switches
 from st_vlm.pseudo_labels.lifting.object_places import Calibrated, MeasuredPlaces, measure_places
@@ -39,6 +40,8 @@ class LiftedClip:
     switches: tuple[Switch, ...]
 
 
+# Its many small matrices are slower, by times where other work runs beside, on several threads.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def lift_clip(
     times_s: np.ndarray,
     labels: np.ndarray,

@@ -15,7 +15,7 @@ from st_vlm.kinematics.poses import rotation_about_up
 from st_vlm.pseudo_labels.lifting.object_views import TRIMMED_SHARE
 
 # Points on a face: so many along it, and so many upwards or across the roof.
-_ALONG, _UP = 8, 3
+_ALONG, _UP = 8, 2
 
 
 def _unit_points() -> np.ndarray:
@@ -32,7 +32,9 @@ HEADINGS = np.arange(16) * np.pi / 16
 # No heading is known better than this, as far apart as they are.
 LEAST_SIGMA = 0.12
 # The centre is first put behind the surface by half the width, then where the view says.
-_ROUNDS = 3
+_ROUNDS = 2
+# Points are sorted by their depth in so many steps, and by their index, which is less than the second number.
+_DEPTH_STEPS, _INDICES = 2.0**23, 128
 # So few views at once that all their points fit the processor's cache.
 _VIEWS_AT_ONCE = 32
 
@@ -108,16 +110,18 @@ def average_offsets(
 
 @dataclass(frozen=True, eq=False)
 class _Faces:
-    """Points on the faces of V cuboids turned in H ways, from the nearest to the deepest, in the camera's directions.
+    """Points on three faces of V cuboids turned in H ways, from the nearest to the deepest, as the camera looks.
 
     Attributes:
         points: (3, V, H, P) from the centre.
-        normals: (3, V, H, P) outwards.
-        areas: (V, H, P) that the points stand for.
-        away: (V, H, P) of the faces from the centre.
+        face: (V, H, P) of each point, as an index into all (V, H, 3) faces.
+        normals: (V, H, 3, 3) outwards, a face a column.
+        areas: (V, 1, 3) that each point of a face stands for.
+        away: (V, 1, 3) of the faces from the centre.
     """
 
     points: np.ndarray
+    face: np.ndarray
     normals: np.ndarray
     areas: np.ndarray
     away: np.ndarray
@@ -128,19 +132,23 @@ def _faces(normals: np.ndarray, sizes: np.ndarray) -> _Faces:
 
     Single precision is good to micrometres around an object, and twice as fast.
     """
-    views, ways = normals.shape[:2]
     points = np.moveaxis((normals * sizes[:, None, None]) @ _POINTS.T, 2, 0).astype(np.float32, order="C")
-    count = points.shape[-1]
-    # Where a cuboid is put does not change which of its points lies deeper: they are sorted once.
-    order = np.argsort(points[2], axis=-1).reshape(-1, count)
+    shape, count = points.shape[1:], points.shape[-1]
+    # Where a cuboid is put does not change which of its points lies deeper: they are sorted once. Depths and indices
+    # in one number are sorted several times faster than indices by depths.
+    depth = points[2].reshape(-1, count)
+    near = depth.min(axis=1, keepdims=True)
+    steps = (depth - near) * (_DEPTH_STEPS / (depth.max(axis=1, keepdims=True) - near))
+    order = np.sort(steps.astype(np.int32) * _INDICES + np.arange(count, dtype=np.int32), axis=1) % _INDICES
     rows = np.arange(len(order))[:, None]
-    here, face = rows * count + order, rows * 3 + order // (_ALONG * _UP)
-    shape = views, ways, count
-    normals = np.moveaxis(normals, 2, 0).astype(np.float32, order="C").reshape(3, -1)
-    areas = np.repeat((sizes.prod(axis=1, keepdims=True) / sizes).astype(np.float32), ways, axis=0)
-    points = np.stack([np.take(axis, here).reshape(shape) for axis in points])
-    normals = np.stack([np.take(axis, face).reshape(shape) for axis in normals])
-    return _Faces(points, normals, np.take(areas, face).reshape(shape), np.einsum("avhp,avhp->vhp", points, normals))
+    here = rows * count + order
+    return _Faces(
+        points=np.stack([np.take(axis, here, mode="clip").reshape(shape) for axis in points]),
+        face=(rows * 3 + order // (_ALONG * _UP)).reshape(shape),
+        normals=normals.astype(np.float32),
+        areas=(sizes.prod(axis=1, keepdims=True) / sizes).astype(np.float32)[:, None],
+        away=(sizes / 2).astype(np.float32)[:, None],
+    )
 
 
 def _seen(faces: _Faces, centres: np.ndarray, image: ImageGeometry) -> np.ndarray:
@@ -155,8 +163,8 @@ def _seen(faces: _Faces, centres: np.ndarray, image: ImageGeometry) -> np.ndarra
     inverse = 1 / np.maximum(faces.points[2] + z, np.float32(0.1))
     across, down = (faces.points[0] + x) * inverse, (faces.points[1] + y) * inverse
     # What a piece takes of the image: its slant against the ray, over the cube of the depth.
-    slant = x * faces.normals[0] + y * faces.normals[1] + z * faces.normals[2] + faces.away
-    share = faces.areas * np.maximum(-slant, 0) * inverse * inverse * inverse
+    slant = (centres[..., None, :] @ faces.normals)[..., 0, :] + faces.away
+    share = np.take(faces.areas * np.maximum(-slant, 0), faces.face, mode="clip") * (inverse * inverse * inverse)
     inside = share > 0
     for plane, axis in ((across, 0), (down, 1)):
         focal, middle = float(image.intrinsics[axis, axis]), float(image.intrinsics[axis, 2])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from st_vlm.kinematics.projection import Lens
 from st_vlm.kinematics.smoothing import SmoothTracks
@@ -78,6 +79,8 @@ class LiftedBoxes:
     switches: tuple[Switch, ...]
 
 
+# Its many small matrices are slower, by times where other work runs beside, on several threads.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def lift_boxes(
     times_s: np.ndarray,
     boxes: np.ndarray,

@@ -70,30 +70,31 @@ def view_objects(
             would vanish keep what they have.
     """
     count, height, width = labels.shape
+    size = objects * count
     places = np.flatnonzero(labels.ravel() >= 0)
     which, metres = labels.ravel()[places].astype(np.int64), depth.ravel()[places]
     # Short integers are divided several times faster.
     frames, rest = np.divmod(places.astype(np.int32 if labels.size < 2**31 else np.int64), height * width)
     rows, columns = np.divmod(rest, width)
     keys = which * count + frames
-    inner, borders = _interior(labels, places, rows, columns, erosion)
+    inner, borders = _interior(labels, places, erosion)
     # A mask so small that erosion leaves little of it is taken whole.
-    left = np.bincount(keys[inner], minlength=objects * count)
+    left = np.bincount(keys[inner], minlength=size)
     known = np.isfinite(metres) & (metres > 0)
-    # By object and frame, by depth within, and last what is not known: one number for all three is sorted fast.
-    farthest = metres.max(initial=1.0, where=known)
-    order = np.argsort(keys + np.where(known, metres, 2 * farthest) / (3 * farthest))
-    boxes = _boxes(keys[order], rows[order], columns[order], objects * count).reshape(objects, count, 4)
-    order = order[known[order]]
+    order = _sorted(keys, np.where(known, metres, np.inf), size)
+    table = [values[order] for values in (keys, rows, columns, metres, known, inner)]
+    boxes = _boxes(*table[:3], size)
+    table = _only(table, table[4])
     if reach is not None:
-        order = order[_within_reach(keys[order], metres[order], objects * count, np.repeat(reach, count))]
-        boxes = _boxes(keys[order], rows[order], columns[order], objects * count).reshape(objects, count, 4)
-    order = order[inner[order] | (left[keys[order]] < LEAST_PIXELS)]
-    middle, sigma, pixels = _medians(keys[order], metres[order], columns[order], rows[order], objects * count)
+        table = _only(table, _within_reach(table[0], table[3], size, np.repeat(reach, count)))
+        boxes = _boxes(*table[:3], size)
+    its, rows, columns, metres = _only(table[:4], table[5] | (left < LEAST_PIXELS)[table[0]])
+    middle, sigma, pixels = _medians(its, metres, columns, rows, size)
+    boxes = boxes.reshape(objects, count, 4)
     cut = (
         (boxes[..., 0] <= 0) | (boxes[..., 1] <= 0) | (boxes[..., 2] >= width) | (boxes[..., 3] >= height)
     )  # NaN compares as False
-    hidden = _hidden(depth.ravel(), places, keys, borders, middle, objects * count)
+    hidden = _hidden(depth.ravel(), places, keys, borders, middle, size)
     return ObjectViews(
         pixels=pixels.reshape(objects, count, 2),
         depth=middle.reshape(objects, count),
@@ -104,6 +105,23 @@ def view_objects(
     )
 
 
+def _sorted(keys: np.ndarray, depth: np.ndarray, size: int) -> np.ndarray:
+    """The order of P pixels by key, by depth within, and last what is infinitely deep.
+
+    Key, depth and index in one number are sorted several times faster than indices by keys and depths. Depths that are
+    nearer to each other than a part in a million may come in either order.
+    """
+    indices = len(keys).bit_length()
+    steps = 2.0 ** min(62 - indices - size.bit_length(), 30)
+    deepest = depth.max(initial=1.0, where=np.isfinite(depth))
+    level = np.minimum(depth / deepest * (steps - 2), steps - 1).astype(np.int64)
+    return np.sort(((keys * int(steps) + level) << indices) + np.arange(len(keys))) & ((1 << indices) - 1)
+
+
+def _only(table: list[np.ndarray], kept: np.ndarray) -> list[np.ndarray]:
+    return [values[kept] for values in table]
+
+
 def _boxes(keys: np.ndarray, rows: np.ndarray, columns: np.ndarray, size: int) -> np.ndarray:
     """(size, 4) bounds of the pixels of each key, which come by key; NaN for a key without any."""
     counts = np.bincount(keys, minlength=size)
@@ -112,7 +130,7 @@ def _boxes(keys: np.ndarray, rows: np.ndarray, columns: np.ndarray, size: int) -
     return np.stack([*low, *high], axis=-1)
 
 
-def _interior(labels: np.ndarray, places: np.ndarray, rows: np.ndarray, columns: np.ndarray, steps: int):
+def _interior(labels: np.ndarray, places: np.ndarray, steps: int):
     """Whether the neighbours of P mask pixels, up to `steps` along rows and columns, show the same object.
 
     What lies outside the image does not count against a pixel.
@@ -121,19 +139,21 @@ def _interior(labels: np.ndarray, places: np.ndarray, rows: np.ndarray, columns:
         (P,) bool, and for each of the four directions the distance in the flat image to the next pixel with the (P,)
         bool of those that have something else there.
     """
-    height, width = labels.shape[1:]
-    flat = labels.ravel()
-    mine = flat[places]
     inner, borders = np.ones(len(places), bool), []
-    for distance, room in ((1, width - 1 - columns), (-1, columns), (width, height - 1 - rows), (-width, rows)):
+    for distance, axis in ((1, 2), (labels.shape[2], 1)):
         for step in range(1, max(steps, 1) + 1):
-            other = np.zeros(len(places), bool)
-            there = room >= step
-            other[there] = flat[places[there] + step * distance] != mine[there]
+            # Along the image's last pixels nothing differs, so that those before its first ones do not either.
+            differs = np.zeros(labels.shape, bool)
+            near, far = (
+                tuple(part if k == axis else slice(None) for k in range(3))
+                for part in (slice(None, -step), slice(step, None))
+            )
+            np.not_equal(labels[near], labels[far], out=differs[near])
+            ahead, back = (differs.ravel()[places - before] for before in (0, step * distance))
             if step <= steps:
-                inner &= ~other
+                inner &= ~(ahead | back)
             if step == 1:
-                borders.append((distance, other))
+                borders += [(distance, ahead), (-distance, back)]
     return inner, borders
 
 
