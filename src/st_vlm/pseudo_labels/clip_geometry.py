@@ -118,6 +118,8 @@ def check_geometry(geometry: ClipGeometry, whose: str) -> None:
     turned = geometry.poses[:, :3, :3]
     if not np.allclose(turned @ turned.swapaxes(1, 2), np.eye(3), atol=1e-3):
         raise InputError(f"{whose}: the poses hold matrices that are no rotations. Restore them.")
+    if (np.linalg.det(turned) < 0).any():
+        raise InputError(f"{whose}: the poses mirror the world. The camera's axes must be right, down, ahead.")
     depth = geometry.depth
     if depth is not None and (depth.ndim != 3 or len(depth) != count):
         raise InputError(f"{whose}: depth of shape {depth.shape} for {count} poses. Make both for the same frames.")

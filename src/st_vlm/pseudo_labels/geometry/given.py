@@ -113,8 +113,6 @@ def plain_geometry(arrays: Mapping[str, np.ndarray], clip: Clip, whose: str, up:
     picked = _picked(arrays, len(poses), clip, whose)
     chosen = np.tile(np.eye(4), (len(picked), 1, 1))
     chosen[:, :3] = UP[up] @ poses[picked, :3].astype(np.float64)
-    if np.isfinite(chosen).all() and (np.linalg.det(chosen[:, :3, :3]) < 0).any():
-        raise InputError(f"{whose}: the poses mirror the world. The camera's axes must be right, down, ahead.")
     height = arrays.get("camera_height")
     if height is not None and not (height.size == 1 and np.isfinite(height).all() and height.item() > 0):
         raise InputError(f"{whose}: `camera_height` must be one positive number of metres.")
