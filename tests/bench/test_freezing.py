@@ -77,6 +77,7 @@ def test_where_nothing_can_be_asked_the_sentence_says_why(logs):
     assert freeze("boxes", [BuildSettings("nuplan", str(root), video=False)], 1, fewer=True).manifest.hashes
 
 
+@pytest.mark.slow
 def test_freezing_by_command_and_building_by_command(st_vlm, tmp_path):
     options = ("--option", "rig=bench", "--option", "image_size=[64, 36]", "--num-recordings", 6)
     code, out, err = st_vlm("freeze", "simulated", *options, "--per-task", 2, "--out", tmp_path / "m.json")

@@ -94,6 +94,7 @@ def test_every_source_gives_the_same_bytes_again(tmp_path, name):
     assert differing(tmp_path / "published", tmp_path / "built") == set()
 
 
+@pytest.mark.slow
 def test_a_source_without_files_is_read_again(tmp_path):
     """Simulated scenes have no frames' paths: their images are rendered anew."""
     built = free(tmp_path)

@@ -11,7 +11,9 @@ from st_vlm.building.dry_run import estimate
 from st_vlm.building.settings import BuildSettings
 from st_vlm.errors import InputError
 
-SIMULATED = BuildSettings("simulated", source_options={"seed": 3, "num_recordings": 2}, balance="none")
+SIMULATED = BuildSettings(
+    "simulated", source_options={"seed": 3, "num_recordings": 2, "image_size": [160, 96]}, balance="none"
+)
 
 
 def test_with_every_recording_sampled_the_counts_are_exact(tmp_path):

@@ -128,6 +128,7 @@ def test_two_builds_of_one_folder_at_once_are_refused(command, tmp_path):
     assert "Another build is writing" in second.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_that_the_system_kills_is_a_sentence(command, undisturbed, tmp_path):
     """As the kernel does for want of memory."""
     out = tmp_path / "out"

@@ -37,7 +37,7 @@ def built(tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("way", ["whole", "streaming"])
+@pytest.mark.parametrize("way", ["whole", pytest.param("streaming", marks=pytest.mark.slow)])
 def test_stock_datasets_loads_it_without_st_vlm(built, tmp_path, way):
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
     done = subprocess.run(

@@ -36,6 +36,7 @@ def queue_is_empty(folder: Path) -> bool:
     return not list((folder / "bin" / "queue").glob("*.queued"))
 
 
+@pytest.mark.slow
 def test_slurm_writes_the_folder_after_the_command_has_returned(scenes, plain, tmp_path, slurm):
     out = tmp_path / "out"
     done = submit(scenes, out, slurm)

@@ -45,7 +45,7 @@ def test_rows_keep_their_boxes_and_have_no_video(built):
     assert json.loads((built / "stkit.json").read_text())["video"] is False
 
 
-@pytest.mark.parametrize("way", ["whole", "streaming"])
+@pytest.mark.parametrize("way", ["whole", pytest.param("streaming", marks=pytest.mark.slow)])
 def test_stock_datasets_loads_it(built, tmp_path, way):
     done = subprocess.run(
         [sys.executable, "-c", LOAD, f"./{built.name}", str(tmp_path / "cache"), way],

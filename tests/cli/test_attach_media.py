@@ -59,6 +59,7 @@ def test_refused(st_vlm, built, tmp_path, arguments, expected):
     assert expected in err
 
 
+@pytest.mark.slow
 def test_from_a_hub(built, tmp_path):
     def run(*command):
         return subprocess.run(

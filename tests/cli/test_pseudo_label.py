@@ -31,6 +31,7 @@ def test_figures_are_the_same_every_time(st_vlm):
     assert json.loads(st_vlm("pseudo-label", *arguments)[1]) == figures
 
 
+@pytest.mark.slow
 def test_tables_are_printed_with_the_cause_of_errors(st_vlm):
     code, out, err = st_vlm("pseudo-label", "--evaluate", "simulated", "--num-recordings", "1", "--causes")
     assert code == 0, err

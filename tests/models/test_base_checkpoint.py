@@ -99,6 +99,7 @@ def same_tensors(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_stock_transformers_loads_it_without_us_and_says_the_same(plain, tmp_path, stock_folder):
     model, processor = plain
     rng = np.random.default_rng(3)

@@ -101,6 +101,7 @@ def remote(places, tiny_folder):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_with_the_package_its_own_classes_load_whatever_is_trusted(package):
     assert package["ours"]
     for found in (*package["untrusted"].values(), *package["trusted"].values(), package["alone"]):
@@ -109,6 +110,7 @@ def test_with_the_package_its_own_classes_load_whatever_is_trusted(package):
         assert found.endswith(AUTO_MAP[name].partition(".")[2])
 
 
+@pytest.mark.slow
 def test_without_it_the_carried_code_loads_when_it_is_trusted(remote):
     assert not remote["ours"]
     for name, found in remote["trusted"].items():
@@ -117,6 +119,7 @@ def test_without_it_the_carried_code_loads_when_it_is_trusted(remote):
     assert remote["alone"].startswith("transformers_modules.alone.")
 
 
+@pytest.mark.slow
 def test_without_either_nothing_loads_least_of_all_a_bare_tokenizer(remote):
     assert len(remote["untrusted"]) == 2 * len(AUTO_MAP)
     for found in remote["untrusted"].values():
@@ -124,6 +127,7 @@ def test_without_either_nothing_loads_least_of_all_a_bare_tokenizer(remote):
         assert "trust_remote_code=True" in found
 
 
+@pytest.mark.slow
 def test_both_ways_do_the_same_and_what_was_saved_again_does_too(package, remote, tiny, places):
     model, processor = tiny
     video = np.load(places / "remote" / "video.npy")
@@ -135,6 +139,7 @@ def test_both_ways_do_the_same_and_what_was_saved_again_does_too(package, remote
         assert said["one class"]
 
 
+@pytest.mark.slow
 def test_pipelines_take_images_and_videos_both_ways(package, remote, clip, tiny):
     model, processor = tiny
     assert package["image"] == remote["image"] != ""
@@ -142,6 +147,7 @@ def test_pipelines_take_images_and_videos_both_ways(package, remote, clip, tiny)
     assert package["video"] == remote["video"] == expected != ""
 
 
+@pytest.mark.slow
 def test_the_files_go_along_whoever_saves(package, remote, places, tiny_folder):
     for folder in (
         tiny_folder,

@@ -61,6 +61,7 @@ def test_each_process_of_a_pool_has_a_number_of_its_own():
         assert set(pool.map(slow_number, range(12))) == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_stages_with_a_gpu_see_one_each_on_two_local_workers(user, tmp_path, monkeypatch):
     pytest.importorskip("datatrove", reason="the executors need datatrove")
     from pseudo_labels.runs import settings_of

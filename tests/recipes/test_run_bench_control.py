@@ -43,7 +43,16 @@ def first(model, folder):
     return prompt_text(processor, conversation), clip
 
 
-@pytest.mark.parametrize("name", ["mirrored", "one_frame", "no_video", "double_frame_rate", "half_frame_rate"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mirrored",
+        "one_frame",
+        "no_video",
+        pytest.param("double_frame_rate", marks=pytest.mark.slow),
+        "half_frame_rate",
+    ],
+)
 def test_a_variant_is_made_asked_and_scored(model, built, tmp_path, name, capsys):
     out = tmp_path / "out"
     assert bench(model, built, out, "--control", name) == 0

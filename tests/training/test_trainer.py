@@ -66,7 +66,7 @@ def test_the_trainers_loss_is_the_models(rows, tmp_path):
     assert losses(run)[0] == pytest.approx(expected, abs=2e-4)
 
 
-@pytest.mark.parametrize("muon", [0.0, 0.01])
+@pytest.mark.parametrize("muon", [0.0, pytest.param(0.01, marks=pytest.mark.slow)])
 def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(rows, tmp_path, muon):
     options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2, "muon_learning_rate": muon}
     whole = trainer(rows, tmp_path / "whole", **options)

@@ -84,6 +84,7 @@ def test_fit_size(size, limit, fitted):
     assert (picture.width, picture.height) == fitted
 
 
+@pytest.mark.slow
 def test_small_clips_have_the_same_bytes_every_time(tmp_path):
     """Decoding between the encodings fills the memory that is used again."""
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Three small simulated scenes, built once, and every control variant of them."""
+"""Three small simulated scenes, built once, and the control variants of them that are asked for."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from st_vlm.building.build import build
 from st_vlm.building.settings import BuildSettings
-from st_vlm.evaluation.controls import CONTROLS, ControlReport, make_control
+from st_vlm.evaluation.controls import ControlReport, make_control
 
 
 @pytest.fixture(scope="session")
@@ -20,4 +20,10 @@ def scenes(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def variants(scenes, tmp_path_factory) -> dict[str, tuple[Path, ControlReport]]:
     folder = tmp_path_factory.mktemp("variants")
-    return {name: (folder / name, make_control(scenes, name, folder / name)) for name in CONTROLS}
+
+    class Made(dict):
+        def __missing__(self, name):
+            self[name] = folder / name, make_control(scenes, name, folder / name)
+            return self[name]
+
+    return Made()

@@ -28,6 +28,11 @@ from st_vlm.viewing.folder import open_built
 SPLIT = "train"
 
 
+def named(names) -> list:
+    """The parameters of some variants: frames between those of a clip are rendered, which takes long."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name == "double_frame_rate" else name for name in names]
+
+
 @cache
 def rows_of(folder: Path) -> dict[str, dict]:
     return {row["id"]: row for row in pq.read_table(folder / SPLIT / "metadata.parquet").to_pylist()}
@@ -72,7 +77,7 @@ def plain_text(row: dict, boxes: dict[str, list[dict]]) -> str:
     return colours[int(np.argmax(metres))]
 
 
-@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("name", named(CONTROLS))
 def test_oracles_score_fully_and_the_constant_is_scored(variants, scenes, name):
     folder = variants[name][0]
     rows, questions = rows_of(folder), load_questions(folder)
@@ -88,7 +93,7 @@ def test_oracles_score_fully_and_the_constant_is_scored(variants, scenes, name):
     assert all(task["missing"] == 0 for task in blind["tasks"].values())
 
 
-@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("name", named(CONTROLS))
 def test_its_truth_is_that_of_its_own_tracks_to_the_digit(variants, name):
     folder = variants[name][0]
     recordings = {}
@@ -98,7 +103,7 @@ def test_its_truth_is_that_of_its_own_tracks_to_the_digit(variants, name):
         assert true_answer(row, recordings[row["recording"]]) == from_target(row["task"], row["target"])
 
 
-@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("name", named(CONTROLS))
 def test_ids_stay_and_what_is_left_out_is_counted(variants, scenes, name):
     folder, report = variants[name]
     rows, original = rows_of(folder), rows_of(scenes)
@@ -115,7 +120,7 @@ def test_ids_stay_and_what_is_left_out_is_counted(variants, scenes, name):
     assert set(report.left_out) <= {may_leave_out.get(name)}
 
 
-@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("name", named(CONTROLS))
 def test_stock_datasets_loads_it_and_the_viewer_shows_it(variants, name, tmp_path):
     import datasets
 
@@ -127,7 +132,7 @@ def test_stock_datasets_loads_it_and_the_viewer_shows_it(variants, name, tmp_pat
     assert all(show_clip(one.clip_id, built.clip_rows(one)).problem is None for one in built.entries)
 
 
-@pytest.mark.parametrize("name", [name for name, control in CONTROLS.items() if control.video])
+@pytest.mark.parametrize("name", named(name for name, control in CONTROLS.items() if control.video))
 def test_clips_boxes_and_times_fit(variants, name):
     folder = variants[name][0]
     for row in one_a_clip(folder):
@@ -143,7 +148,9 @@ def test_clips_boxes_and_times_fit(variants, name):
                 assert 0 <= box[1] < box[3] <= 96
 
 
-@pytest.mark.parametrize("name", ["mirrored", "time_reversed", "double_frame_rate", "crop_zoom", "half_frame_rate"])
+@pytest.mark.parametrize(
+    "name", named(["mirrored", "time_reversed", "double_frame_rate", "crop_zoom", "half_frame_rate"])
+)
 def test_the_stored_tracks_project_to_the_stored_boxes(variants, name):
     """With the stored poses and intrinsics, of what the picture does not cut."""
     folder, checked = variants[name][0], 0
@@ -213,7 +220,9 @@ def test_time_reversed(variants, scenes):
     assert np.abs(frames_of(folder, row) - frames_of(scenes, row)[::-1]).mean() < 3
 
 
-@pytest.mark.parametrize("name", ["half_frame_rate", "double_frame_rate", "one_frame", "blank_frames", "no_video"])
+@pytest.mark.parametrize(
+    "name", named(["half_frame_rate", "double_frame_rate", "one_frame", "blank_frames", "no_video"])
+)
 def test_what_only_takes_or_adds_pictures_keeps_question_and_truth(variants, scenes, name):
     folder = variants[name][0]
     for key, row in rows_of(folder).items():
@@ -222,19 +231,20 @@ def test_what_only_takes_or_adds_pictures_keeps_question_and_truth(variants, sce
             assert row[column] == before[column]
 
 
-def test_frame_rates(variants, scenes):
-    for name in ("half_frame_rate", "double_frame_rate"):
-        for row in one_a_clip(variants[name][0]):
-            old, new = rows_of(scenes)[row["id"]]["timestamps"], row["timestamps"]
-            more, fewer = (new, old) if name == "double_frame_rate" else (old, new)
-            assert fewer[:-1] == more[::2][: len(fewer) - 1]
-            assert fewer[-1] == more[-1]
-            if name == "double_frame_rate":
-                assert len(new) == 2 * len(old) - 1 <= 40
-                assert np.diff(new) == pytest.approx(0.25, abs=0.06)  # at 10 Hz
-    folder = variants["double_frame_rate"][0]
-    row = one_a_clip(folder)[0]
-    assert np.abs(frames_of(folder, row)[::2] - frames_of(scenes, row)).mean() < 3
+@pytest.mark.parametrize("name", named(["half_frame_rate", "double_frame_rate"]))
+def test_frame_rates(variants, scenes, name):
+    folder = variants[name][0]
+    for row in one_a_clip(folder):
+        old, new = rows_of(scenes)[row["id"]]["timestamps"], row["timestamps"]
+        more, fewer = (new, old) if name == "double_frame_rate" else (old, new)
+        assert fewer[:-1] == more[::2][: len(fewer) - 1]
+        assert fewer[-1] == more[-1]
+        if name == "double_frame_rate":
+            assert len(new) == 2 * len(old) - 1 <= 40
+            assert np.diff(new) == pytest.approx(0.25, abs=0.06)  # at 10 Hz
+    if name == "double_frame_rate":
+        row = one_a_clip(folder)[0]
+        assert np.abs(frames_of(folder, row)[::2] - frames_of(scenes, row)).mean() < 3
 
 
 def test_one_frame_is_at_its_own_time_and_shows_most_marks(variants, scenes):
