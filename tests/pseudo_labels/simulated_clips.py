@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from st_vlm.pseudo_labels.calibration.truth import TrueClip, true_clip
 from st_vlm.pseudo_labels.clip import Clip
 from st_vlm.pseudo_labels.clip_geometry import ClipGeometry
 from st_vlm.pseudo_labels.segments import Segments, encode_mask
-from st_vlm.recordings import open_recordings
+from st_vlm.recordings import Recording, open_recordings
 from st_vlm.recordings.categories import noun
 from st_vlm.video.encoding import write_video
 
@@ -20,7 +21,21 @@ SIZE = (320, 183)
 
 def simulated_clips(count: int, seed: int = 0) -> list[TrueClip]:
     source = open_recordings("simulated", seed=seed, num_recordings=count, image_size=SIZE)
-    return [true_clip(source.read(name, "camera")) for name in source.recording_ids()]
+    return [true_clip(_rendered_once(source.read(name, "camera"))) for name in source.recording_ids()]
+
+
+def _rendered_once(recording: Recording) -> Recording:
+    """The recording with its picture kept of each frame whose depth is asked for."""
+    frames, pictures = recording.frames, {}
+
+    def depth(index: int) -> np.ndarray:
+        pictures[index] = frames.read(index)
+        return frames.depth(index)
+
+    def read(index: int) -> np.ndarray:
+        return pictures[index] if index in pictures else frames.read(index)
+
+    return replace(recording, frames=replace(frames, read=read, depth=depth))
 
 
 def write_clip_video(truth: TrueClip, path: Path) -> Path:
