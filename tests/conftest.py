@@ -1,5 +1,6 @@
 """Shared fixtures."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,13 @@ from st_vlm.cli import main as command_line
 hypothesis.settings.register_profile("steady", derandomize=True, database=None)
 hypothesis.settings.register_profile("search", max_examples=500, deadline=None)
 hypothesis.settings.load_profile("steady")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported to collect the tests stays: looking through it for garbage is a tenth of their time."""
+    gc.collect()
+    gc.freeze()
+
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -67,9 +67,8 @@ def push(hub, tmp_path):
     return pushed
 
 
-@pytest.mark.parametrize(
-    "kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("free", "restricted")), "mixed"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["free", "restricted", "mixed"])
 def test_stock_datasets_loads_what_was_pushed(hub, push, built, tmp_path, kind):
     code, out, _ = push(built[kind], "org/stkit")
     assert code == 0

@@ -76,6 +76,7 @@ def test_an_option_that_the_executor_does_not_take_is_refused():
         walk_on(Execution("local", options={"partition": "main"}))
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_left_half_written_goes(user, done, tmp_path):
     out = tmp_path / "out"
     run = prepare(settings_of(user), out)

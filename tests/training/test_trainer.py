@@ -148,6 +148,7 @@ def test_a_folder_that_was_moved_is_read_where_it_is_now(tmp_path):
     assert paths == {str(tmp_path / "second" / "train" / "clips" / "micro-00.mp4")}
 
 
+@pytest.mark.slow
 def test_an_adapter_run_continues_as_if_it_had_not_been_stopped(rows, tmp_path):
     from peft import LoraConfig
 

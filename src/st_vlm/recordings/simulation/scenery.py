@@ -14,7 +14,7 @@ from st_vlm.recordings.simulation.placement import (
     STREET_HALF,
     TILE,
     Path,
-    overlap,
+    come_near,
 )
 from st_vlm.recordings.simulation.rasteriser import Cuboids
 
@@ -174,7 +174,7 @@ def draw_scenery(rng: np.random.Generator, place: str, centre: float, paths: lis
     kept = _walls(rng) if place == "hall" else []
     for centre_, half, colour, paint in blocks:
         spot = Path(np.array(centre_[:2]), np.zeros(()), np.maximum(half[:2], least))
-        if not any(overlap(path, spot, 0.4).any() for path in paths):
+        if not any(come_near(path, spot, 0.4) for path in paths):
             kept.append((centre_, half, colour, paint))
     count = len(kept)
     return Cuboids(
