@@ -32,7 +32,7 @@ HEADINGS = np.arange(16) * np.pi / 16
 # No heading is known better than this, as far apart as they are.
 LEAST_SIGMA = 0.12
 # The centre is first put behind the surface by half the width, then where the view says.
-_ROUNDS = 2
+_ROUNDS = 3
 # Points are sorted by their depth in so many steps, and by their index, which is less than the second number.
 _DEPTH_STEPS, _INDICES = 2.0**23, 128
 # So few views at once that all their points fit the processor's cache.
