@@ -102,7 +102,7 @@ def test_batches_change_nothing(checkpoint, clip, nothing):
         DepthProOdometry(str(checkpoint), device="cpu", batch=batch).measure(clip, nothing).depth for batch in (1, 5)
     )
     # A model tells the inverse; of what it puts far away hardly a digit is its own.
-    np.testing.assert_allclose(1 / one, 1 / many, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(1 / one, 1 / many, rtol=1e-3, atol=1e-5)
 
 
 def test_known_intrinsics_win_and_change_the_metres(checkpoint, clip, nothing):
